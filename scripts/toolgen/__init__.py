@@ -1,0 +1,1 @@
+"""What the scripts agree on: the nouns of the pipeline, each module about one idea."""

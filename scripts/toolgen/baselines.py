@@ -1,0 +1,117 @@
+"""What can be had without a trained network: rankings of tools by word overlap and by a linear classifier.
+
+Each function here learns from texts and returns a function of queries. A ranking names every label once, best first;
+ties, and queries without a known word, follow the order in which labels first occur. Nothing is random but by `seed`.
+"""
+
+from collections.abc import Callable
+
+import bm25s
+import numpy as np
+from bm25s.stopwords import STOPWORDS_EN
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.svm import LinearSVC
+
+Ranker = Callable[[list[str]], list[list[str]]]
+
+WORD = r"(?u)\b(?:\w\w+|\d)\b"  # single digits too: "fan 2" is not "fan 3"
+STOP_WORDS = sorted(set(STOPWORDS_EN) - {"no", "not", "on"})  # "on" is as telling as "off", which is not among them
+
+
+def bm25(documents: list[str], labels: list[str] | list[list[str]]) -> Ranker:
+    """Rank labels by BM25 (Lucene's variant, k1 = 1.5, b = 0.75; Kamphuis et al. 2020).
+
+    `documents` are descriptions of tools or training queries; `labels` gives each its label, or its list of labels.
+    A label scores as its best document. Raises ValueError where the lengths differ or no document has a word.
+    """
+    names, documents_of, labels_of = _by_label(documents, labels)
+    scores = _bm25_scores(documents)
+    starts = np.searchsorted(labels_of, np.arange(len(names)))
+
+    def rank(queries: list[str]) -> list[list[str]]:
+        return [_ranking(names, np.maximum.reduceat(row[documents_of], starts)) for row in map(scores, queries)]
+
+    return rank
+
+
+def nearest_query(train_queries: list[str], train_calls: list[list[dict]]) -> Callable[[list[str]], list[list[dict]]]:
+    """Answer each query with the calls of the training query nearest by BM25, the first of equals.
+
+    A query that shares no word with any gets no calls. Raises ValueError where the lengths differ or no training
+    query has a word.
+    """
+    _same_length(train_queries, train_calls)
+    scores = _bm25_scores(train_queries)
+
+    def answer(queries: list[str]) -> list[list[dict]]:
+        return [train_calls[row.argmax()] if row.any() else [] for row in map(scores, queries)]
+
+    return answer
+
+
+def tfidf_classifier(train_queries: list[str], train_labels: list[str] | list[list[str]], seed: int) -> Ranker:
+    """Rank labels by linear support vector machines, one against the rest, over tf-idf.
+
+    The terms are words and pairs of words, and 2 to 4 characters within a word. A query with several labels is one
+    training row for each. Raises ValueError where the lengths differ or no
+    training query has a word.
+    """
+    names, queries_of, labels_of = _by_label(train_queries, train_labels)
+    if len(names) == 1:
+        return lambda queries: [list(names) for _ in queries]  # scikit-learn declines to learn one class
+    features = make_union(
+        TfidfVectorizer(ngram_range=(1, 2), token_pattern=WORD, sublinear_tf=True, dtype=np.float32),
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, dtype=np.float32),
+    )
+    model = make_pipeline(features, LinearSVC(random_state=seed))
+    model.fit([train_queries[i] for i in queries_of], labels_of)
+
+    def rank(queries: list[str]) -> list[list[str]]:
+        if not queries:
+            return []  # scikit-learn declines to predict nothing
+        scores = model.decision_function(queries)
+        if len(names) == 2:
+            scores = np.stack([-scores, scores], axis=1)  # of two labels only the second has a machine
+        return [_ranking(names, row) for row in scores]
+
+    return rank
+
+
+def _bm25_scores(documents: list[str]) -> Callable[[str], np.ndarray]:
+    """A function from a query to the scores of all documents, 0.0 where they share no word."""
+    if not any(words := _words(documents)):
+        raise ValueError("no document has a word, so nothing can be found")
+    index = bm25s.BM25()
+    index.index(words, show_progress=False)
+
+    def scores(query: str) -> np.ndarray:
+        return index.get_scores_from_ids(index.get_tokens_ids(_words([query])[0]))
+
+    return scores
+
+
+def _words(texts: list[str]) -> list[list[str]]:
+    return bm25s.tokenize(texts, token_pattern=WORD, stopwords=STOP_WORDS, return_ids=False, show_progress=False)
+
+
+def _by_label(texts: list[str], labels: list[str] | list[list[str]]) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The labels in order of first occurrence, and each (text, label) as two arrays of indices, sorted by label."""
+    _same_length(texts, labels)
+    pairs = [
+        (i, label) for i, own in enumerate(labels) for label in ([own] if isinstance(own, str) else dict.fromkeys(own))
+    ]
+    if not pairs:
+        raise ValueError("no text has a label, so there is nothing to rank")
+    names = {label: index for index, label in enumerate(dict.fromkeys(label for _, label in pairs))}
+    labels_of, texts_of = np.array(sorted((names[label], i) for i, label in pairs)).T
+    return list(names), texts_of, labels_of
+
+
+def _ranking(names: list[str], scores: np.ndarray) -> list[str]:
+    return [names[i] for i in np.argsort(-scores, kind="stable")]
+
+
+def _same_length(texts: list, answers: list) -> None:
+    if len(texts) != len(answers):
+        raise ValueError(f"{len(texts)} texts against {len(answers)} answers: each text needs one")

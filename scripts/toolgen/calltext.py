@@ -1,0 +1,112 @@
+"""Calls as the text that a model writes, and back.
+
+A bound tool is written as its token, the place in words where there is a choice, and the value:
+`<<HVAC_TEMPERATURE_SET&&set>> front left 22.5`. Calls that cover a group of areas with one value are written once,
+with the group's word: `<<WINDOW_POS&&set>> all 10`. Any other tool is its token and compact JSON. No calls are the
+empty text.
+"""
+
+import json
+import re
+
+from .catalog import Catalog, Property, Tool
+
+
+class BadCallText(ValueError):
+    """Call text that names no tool of the catalog, or does not fit its tool."""
+
+
+def segments(calls: list[dict], catalog: Catalog) -> list[tuple[Tool, str]]:
+    """The call text in pieces: each tool, and the plain text that follows its token.
+
+    Raises KeyError where a call names no tool of the catalog.
+    """
+    pieces = []
+    rest = list(calls)
+    while rest:
+        tool = catalog.tool_of(rest[0])
+        if tool is None:
+            raise KeyError(f"{rest[0]['name']} is not in the catalog")
+        if tool.vehicle_property is None:
+            pieces.append((tool, " " + json.dumps(rest[0]["arguments"], ensure_ascii=False, separators=(",", ":"))))
+            rest = rest[1:]
+            continue
+        place, count = _longest_place(rest, tool.vehicle_property)
+        words = [place] if len(tool.vehicle_property.areas) > 1 else []
+        if tool.writes:
+            words.append(value_text(rest[0]["arguments"]["value"]))
+        pieces.append((tool, "".join(f" {word}" for word in words)))
+        rest = rest[count:]
+    return pieces
+
+
+def write(calls: list[dict], catalog: Catalog) -> str:
+    """The text of `calls`; the inverse of `read` up to the number format of values."""
+    return " ".join(tool.token + text for tool, text in segments(calls, catalog))
+
+
+def read(text: str, catalog: Catalog) -> list[dict]:
+    """The calls that a call text stands for. Raises BadCallText."""
+    pieces = re.split(r"(<<[^<>]+>>)", text)
+    if pieces[0].strip():
+        raise BadCallText(f"text before the first tool token: {pieces[0].strip()[:40]!r}")
+    calls = []
+    for token, rest in zip(pieces[1::2], pieces[2::2], strict=True):
+        tool = catalog.by_token.get(token)
+        if tool is None:
+            raise BadCallText(f"{token} is not in the catalog")
+        calls += expand(tool, rest)
+    return calls
+
+
+def expand(tool: Tool, text: str) -> list[dict]:
+    """The calls of one tool token and the text behind it, one for each area of the place. Raises BadCallText."""
+    if tool.vehicle_property is None:
+        try:
+            arguments = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise BadCallText(f"{tool.token}: arguments are not JSON ({error.msg})") from None
+        if not isinstance(arguments, dict):
+            raise BadCallText(f"{tool.token}: arguments are not an object")
+        return [{"name": tool.function, "arguments": arguments}]
+    words = text.split()
+    value = {}
+    if tool.writes:
+        if not words:
+            raise BadCallText(f"{tool.token}: no value")
+        value = {"value": read_value(words.pop(), tool.vehicle_property)}
+    place = " ".join(words)
+    areas = tool.vehicle_property.places.get(place) if place else None
+    if not place and len(tool.vehicle_property.areas) == 1:
+        areas = (tool.vehicle_property.areas[0].id,)
+    if areas is None:
+        raise BadCallText(f"{tool.token}: no place {place!r}")
+    return [{"name": tool.function, "arguments": {**tool.bound, "areaId": area, **value}} for area in areas]
+
+
+def value_text(value: object) -> str:
+    """A value as the model writes it: `21`, `22.5`, `-2`, `true`."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_value(text: str, item: Property) -> object:
+    """A written value in the type of its property. Raises BadCallText."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        raise BadCallText(f"{item.name}: {text!r} is not a value") from None
+    if item.type == "Float" and type(value) is int:
+        return float(value)
+    return value
+
+
+def _longest_place(calls: list[dict], item: Property) -> tuple[str, int]:
+    """The word for the longest run of equal calls that covers a place, and how many calls it covers."""
+    first = calls[0]
+    for word, areas in item.places.items():
+        run = [{**first, "arguments": {**first["arguments"], "areaId": area}} for area in areas]
+        if calls[: len(areas)] == run:
+            return word, len(areas)
+    raise KeyError(f"{item.name} has no area {first['arguments'].get('areaId')}")

@@ -1,0 +1,206 @@
+"""Models and their tokenizers: from scratch or from a base model, with tool tokens, saved and loaded as one folder."""
+
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AddedToken,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    set_seed,
+)
+
+from . import catalog as catalogs
+from .catalog import Catalog
+from .conversations import MARKS, encode_text
+from .numbers import normalise
+from .records import read_json, write_json
+
+FROM_SCRATCH = "from_scratch"
+INFO, CATALOG = "toolgen.json", "catalog.json"
+END, PAD, UNKNOWN = "<|end|>", "<|pad|>", "<|unknown|>"
+# A number is one token with its space and sign, half degrees are a second one: what is said can be copied whole.
+PIECES = r" ?-?\d{1,3}(?!\d)|\.\d(?!\d)| ?\d| ?[^\s\d.]+|\.|\s+"
+
+
+class BadCheckpoint(ValueError):
+    """A model folder or id that cannot be loaded; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a model made from scratch."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_heads: int
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a checkpoint folder says of itself."""
+
+    stage: str
+    base_model: str
+    revision: str | None = None
+    quantization: str = "none"
+    adapter: bool = False
+
+
+@dataclass
+class Checkpoint:
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    catalog: Catalog
+    info: Info
+
+
+def from_scratch(texts: list[str], shape: Shape, seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """A Llama with random weights, tied embeddings, and a byte-level BPE tokenizer trained on `texts`."""
+    tokenizer = _trained_tokenizer(texts, shape.vocab_size)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size,
+        num_hidden_layers=shape.num_layers,
+        num_attention_heads=shape.num_heads,
+        num_key_value_heads=shape.num_heads,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    set_seed(seed)
+    return LlamaForCausalLM(config), tokenizer
+
+
+def _trained_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])  # fmt: skip
+    tokenizer.decoder = decoders.ByteLevel()
+    numbers = [f" {number}" for number in range(-10, 131)] * 50
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END, PAD, UNKNOWN],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([" " + text for text in texts] + numbers, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, unk_token=UNKNOWN, clean_up_tokenization_spaces=False
+    )
+
+
+def base(name: str, revision: str | None, quantization: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A pretrained causal language model by id or folder; safetensors only, no remote code. Raises BadCheckpoint."""
+    options: dict = {"revision": revision} if revision else {}
+    if quantization == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, trust_remote_code=False, **options)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BadCheckpoint(
+            f"cannot load the base model {name!r} ({reason}): set model.base_model to the path of a local folder with "
+            f"config.json, model.safetensors and tokenizer.json, or to {FROM_SCRATCH}"
+        ) from None
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def add_tool_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, catalog: Catalog) -> list[int]:
+    """Give every tool and every task mark one token of its own; return their ids.
+
+    A new row starts as the mean of the rows of the words it stands for: the tool's name and description.
+    """
+    meanings = {mark: mark.strip("<|>") for mark in MARKS}
+    meanings |= {tool.token: f"{tool.name} {tool.description}" for tool in catalog.tools}
+    words = {
+        token: encode_text(normalise(meaning.replace("_", " ")), tokenizer) for token, meaning in meanings.items()
+    }
+    tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in meanings])
+    if model.get_input_embeddings().num_embeddings < len(tokenizer):
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    ids = tokenizer.convert_tokens_to_ids(list(meanings))
+    tables = {id(table.weight): table.weight for table in (model.get_input_embeddings(), model.get_output_embeddings())}
+    with torch.no_grad():
+        for table in tables.values():
+            for index, pieces in zip(ids, words.values(), strict=True):
+                table[index] = table[pieces].mean(0)
+    return ids
+
+
+def add_adapter(model: PreTrainedModel, new_ids: list[int], r: int, alpha: int, dropout: float) -> PeftModel:
+    """LoRA on every linear layer, and the new rows of the embeddings; nothing else is trained."""
+    tied = model.config.get_text_config().tie_word_embeddings
+    rows = {"embed_tokens": new_ids} if tied else {"embed_tokens": new_ids, "lm_head": new_ids}
+    config = LoraConfig(
+        r=r,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        trainable_token_indices=rows,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def save(folder: str | Path, checkpoint: Checkpoint, catalog_path: str | Path) -> None:
+    """Write the whole checkpoint beside `folder` and rename it into place."""
+    folder = Path(folder)
+    beside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    checkpoint.model.save_pretrained(beside)
+    checkpoint.tokenizer.save_pretrained(beside)
+    write_json(beside / INFO, asdict(checkpoint.info))
+    source = Path(catalog_path)
+    shutil.copytree(source, beside / CATALOG) if source.is_dir() else shutil.copy(source, beside / CATALOG)
+    (beside / "README.md").unlink(missing_ok=True)  # an empty model card of the adapter library
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
+
+
+def load(folder: str | Path, trainable: bool = False) -> Checkpoint:
+    """Read what `save` wrote. Raises BadCheckpoint for a folder that is missing or not one of ours."""
+    folder = Path(folder)
+    if not (folder / INFO).is_file():
+        raise BadCheckpoint(f"{folder} holds no model: run `make train` first, or name a folder that `make train` wrote")
+    info = Info(**read_json(folder / INFO))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if info.adapter:
+        model, _ = base(info.base_model, info.revision, info.quantization)
+        if model.get_input_embeddings().num_embeddings < len(tokenizer):
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        model = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
+    return Checkpoint(model, tokenizer, catalogs.load(folder / CATALOG), info)
+
+
+def of_stage(checkpoint: Checkpoint, stage: str) -> Checkpoint:
+    """The same checkpoint, as the result of `stage`."""
+    return replace(checkpoint, info=replace(checkpoint.info, stage=stage))

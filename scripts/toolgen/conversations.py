@@ -1,0 +1,70 @@
+"""What each training stage sees: a text, a mark that says what is wanted of it, and the completion.
+
+    a tool's description <|describe|> its token
+    a query              <|retrieve|> the tokens of the tools it needs
+    a query              <|call|>     the call text
+
+Texts are encoded as plain text, so a literal tool token in someone's query stays text. The mark stands behind the
+text, where one pass over the query serves every task.
+"""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from . import calltext
+from .catalog import Catalog
+from .numbers import normalise
+
+DESCRIBE, RETRIEVE, CALL = MARKS = ("<|describe|>", "<|retrieve|>", "<|call|>")
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One training example: `text`, a mark, and the completion as (tool token, plain text) pieces."""
+
+    text: str
+    mark: str
+    completion: tuple[tuple[str, str], ...]
+
+
+def memorization(row: dict) -> Conversation:
+    """From a row {"description", "token"} of tool_memorization.json."""
+    return Conversation(row["description"], DESCRIBE, ((row["token"], ""),))
+
+
+def retrieval(row: dict) -> Conversation:
+    """From a row {"query", "relevant_tool_tokens"} of retrieval_training.json."""
+    return Conversation(row["query"], RETRIEVE, tuple((token, "") for token in row["relevant_tool_tokens"]))
+
+
+def agent(row: dict, catalog: Catalog) -> Conversation:
+    """From a row {"query", "plan_sequence", "final_answer"} of agent_tuning.json."""
+    calls = []
+    for step in row["plan_sequence"]:
+        tool = catalog.by_token[step["action"]]
+        calls.append({"name": tool.function, "arguments": {**tool.bound, **step["action_input"]}})
+    pieces = calltext.segments(calls, catalog)
+    return Conversation(row["query"], CALL, tuple((tool.token, text) for tool, text in pieces))
+
+
+def encode_text(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Token ids of plain text: nothing in it is read as a special token."""
+    return tokenizer(" " + text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+
+
+def encode_prompt(text: str, mark: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[int]:
+    """Token ids of the normalised text, cut to leave room for its mark, and the mark."""
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    ids = encode_text(normalise(text), tokenizer)[: max_length - len(start) - 1]
+    return [*start, *ids, tokenizer.convert_tokens_to_ids(mark)]
+
+
+def encode_completion(conversation: Conversation, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Token ids of the completion, the end token included."""
+    ids = []
+    for token, text in conversation.completion:
+        ids.append(tokenizer.convert_tokens_to_ids(token))
+        if text:
+            ids += tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return [*ids, tokenizer.eos_token_id]

@@ -1,0 +1,234 @@
+"""The phrase bank: read from `data/phrases/`, checked against the catalog, with file and line for every mistake.
+
+The format is described in `data/phrases/README.md`.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from .catalog import Catalog, Property
+from .records import BadRecord
+
+PLACE_SLOTS = ("thing", "whose", "here", "who")
+SLOTS = (*PLACE_SLOTS, "is", "value", "percent")
+PLACES = ("front left", "front right", "rear left", "rear right", "rear center",
+          "front", "rear", "left", "right", "all")  # fmt: skip
+MANNERS = ("openings", "openings_imperative", "closings", "imperative_verbs", "joins", "fillers", "false_starts")
+NOCALL_SLOTS = ("city", "person", "song", "number")
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One way to say one thing. `value` is what it writes, SAID or NEGATED where the value is spoken, None for reads."""
+
+    text: str
+    entry: str
+    tool: str
+    value: object
+    place: str | None
+    nouns: tuple[tuple[str, str], ...]
+
+    @property
+    def id(self) -> str:
+        """Depends on what is said and meant alone, so a phrase keeps its side of a split as the bank grows."""
+        return hashlib.sha1(f"{self.entry}|{self.tool}|{self.value}|{self.text}".encode()).hexdigest()[:12]
+
+    @property
+    def slot(self) -> str | None:
+        """The slot that names the place, if the phrase has one."""
+        return next((slot for slot in PLACE_SLOTS if f"{{{slot}}}" in self.text), None)
+
+
+SAID, NEGATED = "{value}", "-{value}"
+
+
+@dataclass(frozen=True)
+class Bank:
+    phrases: tuple[Phrase, ...]
+    places: dict[str, dict[str, list[str]]]
+    manners: dict[str, list[str]]
+    homophones: dict[str, list[str]]
+    nocall: dict[str, list[str]]
+    words: dict[str, list[str]]
+    sha: str = ""
+    by_tool: dict[str, dict[object, list[Phrase]]] = field(default_factory=dict)
+
+
+def load(folder: str | Path, catalog: Catalog) -> Bank:
+    """Read every YAML file of the bank. Raises BadRecord, naming file and line."""
+    folder = Path(folder)
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise BadRecord(f"{folder}: no phrase files (*.yaml) here")
+    trees = {path.stem: _compose(path) for path in files}
+    missing = {"places", "manners", "nocall"} - set(trees)
+    if missing:
+        raise BadRecord(f"{folder}: {', '.join(sorted(missing))}.yaml is missing")
+    manners, nocall = trees.pop("manners"), trees.pop("nocall")
+    places = {name: _places(entry, name) for name, entry in trees.pop("places").mapping().items()}
+    phrases = tuple(phrase for tree in trees.values() for phrase in _entries(tree, catalog))
+    by_tool: dict[str, dict[object, list[Phrase]]] = {}
+    for phrase in phrases:
+        by_tool.setdefault(phrase.tool, {}).setdefault((phrase.entry, repr(phrase.value)), []).append(phrase)
+    sections = nocall.mapping()
+    words = {name: node.strings() for name, node in sections.pop("words").mapping().items()}
+    for reason, node in sections.items():
+        for text, line in node.lines():
+            _check_slots(text, NOCALL_SLOTS, line)
+    spoken = manners.mapping()
+    return Bank(
+        phrases=phrases,
+        places=places,
+        manners={name: spoken[name].strings() for name in MANNERS if name in spoken},
+        homophones={name: node.strings() for name, node in spoken["homophones"].mapping().items()},
+        nocall={reason: node.strings() for reason, node in sections.items()},
+        words=words,
+        sha=hashlib.sha1(b"".join(path.read_bytes() for path in files)).hexdigest(),
+        by_tool=by_tool,
+    )
+
+
+class _Node:
+    """A YAML node that knows its file and line."""
+
+    def __init__(self, node: yaml.Node, path: Path):
+        self.node, self.path = node, path
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}:{self.node.start_mark.line + 1}"
+
+    def mapping(self) -> dict[str, "_Node"]:
+        if not isinstance(self.node, yaml.MappingNode):
+            raise BadRecord(f"{self.where}: expected a mapping")
+        found: dict[str, _Node] = {}
+        for key, value in self.node.value:
+            if key.value in found:
+                raise BadRecord(f"{self.path}:{key.start_mark.line + 1}: {key.value!r} stands twice")
+            found[key.value] = _Node(value, self.path)
+        return found
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(text, file:line) of each item of a list of texts."""
+        if not isinstance(self.node, yaml.SequenceNode):
+            raise BadRecord(f"{self.where}: expected a list of phrases")
+        items = [_Node(item, self.path) for item in self.node.value]
+        for item in items:
+            if not isinstance(item.node, yaml.ScalarNode) or not item.node.value.strip(" "):
+                raise BadRecord(f"{item.where}: expected a phrase in quotes")
+        return [(item.node.value, item.where) for item in items]
+
+    def strings(self) -> list[str]:
+        return [text for text, _ in self.lines()]
+
+
+def _compose(path: Path) -> _Node:
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise BadRecord(f"{path}:{line}: not YAML ({error.problem})") from None
+    if node is None:
+        raise BadRecord(f"{path}: empty")
+    return _Node(node, path)
+
+
+def _places(entry: _Node, name: str) -> dict[str, list[str]]:
+    if name not in PLACES:
+        raise BadRecord(f"{entry.where}: unknown place {name!r}; known: {', '.join(PLACES)}")
+    ways = {way: node.strings() for way, node in entry.mapping().items()}
+    if set(ways) != {"whose", "after", "here", "who"}:
+        raise BadRecord(f"{entry.where}: {name} needs the lists whose, after, here and who")
+    return ways
+
+
+def _entries(tree: _Node, catalog: Catalog) -> list[Phrase]:
+    phrases = []
+    for key, entry in tree.mapping().items():
+        name, _, area = key.partition("/")
+        item = catalog.property_names.get(name)
+        if item is None:
+            raise BadRecord(f"{entry.where}: the catalog has no property {name}")
+        if area and area not in item.places:
+            raise BadRecord(f"{entry.where}: {name} has no area {area!r}; it has {', '.join(item.places)}")
+        parts = entry.mapping()
+        unknown = set(parts) - {"nouns", "get", "set"}
+        if unknown:
+            raise BadRecord(f"{entry.where}: unknown key {', '.join(sorted(unknown))}; known: nouns, get, set")
+        nouns = tuple(_noun(text) for text in parts["nouns"].strings()) if "nouns" in parts else ()
+        if "get" in parts:
+            phrases += _phrases(parts["get"], key, item, "get", None, nouns)
+        for value, node in parts["set"].mapping().items() if "set" in parts else ():
+            phrases += _phrases(node, key, item, "set", _value(value, item, area, node), nouns)
+    return phrases
+
+
+def _noun(text: str) -> tuple[str, str]:
+    singular, slash, plural = text.partition("/")
+    return singular, plural if slash else singular
+
+
+def _value(text: str, item: Property, area: str, node: _Node) -> object:
+    """The key of a `set` list as a value of the property, or SAID / NEGATED."""
+    if not item.writable_on_request:
+        raise BadRecord(f"{node.where}: {item.name} cannot be set on request")
+    if text in (SAID, NEGATED):
+        return text
+    try:
+        value = yaml.safe_load(text)
+        value = float(value) if item.type == "Float" else value
+    except (yaml.YAMLError, TypeError, ValueError):
+        raise BadRecord(f"{node.where}: {text!r} is not a value of {item.name}") from None
+    chosen = item.area(item.places[area][0]) if area else item.areas[0]
+    schema = item.value_schema(chosen)
+    right_type = isinstance(value, bool) == (item.type == "Boolean") and isinstance(value, (int, float))
+    in_enum = value in schema.get("enum", [value])
+    if not right_type or not in_enum or not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        raise BadRecord(f"{node.where}: {text} is not a value of {item.name}")
+    return value
+
+
+def _phrases(
+    node: _Node, entry: str, item: Property, verb: str, value: object, nouns: tuple[tuple[str, str], ...]
+) -> list[Phrase]:
+    found, seen = [], set()
+    for text, where in node.lines():
+        said, at, place = text.rpartition("@")
+        said, place = (said.strip(), place.strip()) if at else (text.strip(), None)
+        if place is not None and place not in PLACES:
+            raise BadRecord(f"{where}: unknown place @{place}; known: {', '.join(PLACES)}")
+        _check_slots(said, SLOTS, where)
+        slots = [slot for slot in PLACE_SLOTS if f"{{{slot}}}" in said]
+        if len(slots) > 1 or any(said.count(f"{{{slot}}}") > 1 for slot in slots):
+            raise BadRecord(f"{where}: more than one of {{{'}, {'.join(PLACE_SLOTS)}}}")
+        if "{thing}" in said and not nouns:
+            raise BadRecord(f"{where}: {{thing}} needs a list of nouns for {entry}")
+        has_value = "{value}" in said or "{percent}" in said
+        if has_value != (value in (SAID, NEGATED)):
+            raise BadRecord(f"{where}: {{value}} or {{percent}} belong under \"{{value}}\", and there only")
+        if said in seen:
+            raise BadRecord(f"{where}: {said!r} stands twice")
+        seen.add(said)
+        found.append(Phrase(said, entry, f"{item.name}&&{verb}", value, place, nouns))
+    return found
+
+
+def _check_slots(text: str, known: tuple[str, ...], where: str) -> None:
+    unknown = set(re.findall(r"\{(\w*)\}", text)) - set(known)
+    if unknown or text.count("{") != len(re.findall(r"\{\w+\}", text)):
+        raise BadRecord(f"{where}: unknown slot in {text!r}; known: {{{'}, {'.join(known)}}}")
+
+
+def counts(bank: Bank) -> dict:
+    """How rich the bank is: phrases, those distinct once their slots are masked, and each tool's share."""
+    return {
+        "total": len(bank.phrases) + sum(map(len, bank.nocall.values())),
+        "distinct": len({re.sub(r"\{\w+\}", "_", phrase.text) for phrase in bank.phrases})
+        + len({text for texts in bank.nocall.values() for text in texts}),
+        "no_call": sum(map(len, bank.nocall.values())),
+        "by_tool": {tool: sum(map(len, values.values())) for tool, values in sorted(bank.by_tool.items())},
+    }

@@ -1,0 +1,1 @@
+"""Who writes the queries: each teacher is one module that yields replies for what is wanted."""

@@ -1,0 +1,62 @@
+"""The noise that speech recognition and thumbs make: one or two slips, which leave the meaning alone."""
+
+import random
+import re
+
+from ..numbers import ONES, TENS
+from ..phrases import Bank
+
+
+def noisy(text: str, bank: Bank, rng: random.Random) -> str:
+    """`text` with one or two of: dropped article, filler, false start, homophone, number word, typo."""
+    for slip in rng.sample(SLIPS, rng.choice((1, 1, 2))):
+        text = slip(text, bank, rng)
+    return text
+
+
+def _dropped_article(text: str, bank: Bank, rng: random.Random) -> str:
+    return re.sub(r"\b(the|a) ", "", text, count=rng.choice((1, 2)))
+
+
+def _filler(text: str, bank: Bank, rng: random.Random) -> str:
+    words = text.split()
+    words.insert(rng.randrange(len(words)), rng.choice(bank.manners["fillers"]))
+    return " ".join(words)
+
+
+def _false_start(text: str, bank: Bank, rng: random.Random) -> str:
+    return f"{rng.choice(bank.manners['false_starts'])} {text}"
+
+
+def _homophone(text: str, bank: Bank, rng: random.Random) -> str:
+    words = text.split()
+    found = [i for i, word in enumerate(words) if word in bank.homophones]
+    if found:
+        i = rng.choice(found)
+        words[i] = rng.choice(bank.homophones[words[i]])
+    return " ".join(words)
+
+
+def _number_word(text: str, bank: Bank, rng: random.Random) -> str:
+    return re.sub(r"(?<![\d.])(\d{1,2})(?:\.(\d))?(?![\d.°%])", _spelled, text)
+
+
+def _spelled(match: re.Match) -> str:
+    number = int(match[1])
+    words = ONES[number] if number < 20 else TENS[number // 10 - 2] + (f" {ONES[number % 10]}" if number % 10 else "")
+    return words + (f" point {ONES[int(match[2])]}" if match[2] else "")
+
+
+def _typo(text: str, bank: Bank, rng: random.Random) -> str:
+    words = text.split()
+    long = [i for i, word in enumerate(words) if len(word) > 4 and word.isalpha()]
+    if long:
+        i = rng.choice(long)
+        word = words[i]
+        at = rng.randrange(1, len(word) - 1)
+        swapped = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        words[i] = rng.choice((word[:at] + word[at + 1 :], swapped, word[:at] + word[at] + word[at:]))
+    return " ".join(words)
+
+
+SLIPS = (_dropped_article, _filler, _false_start, _homophone, _number_word, _typo)

@@ -1,0 +1,244 @@
+"""One training loop for all stages: the stock Trainer, a loss on the completion only, batches of like length."""
+
+import copy
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from .conversations import Conversation, encode_completion, encode_prompt
+
+IGNORED = -100
+
+
+class BadTraining(ValueError):
+    """Training cannot start or go on; the message says why."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The knobs of one stage, named as in params.yaml."""
+
+    num_epochs: int
+    batch_size: int
+    max_length: int
+    optimizer: str
+    learning_rate: float
+    embedding_learning_rate: float
+    weight_decay: float
+    warmup_ratio: float
+    lr_scheduler_type: str
+    label_smoothing: float
+    bpe_dropout: float
+    word_dropout: float
+    seed: int
+
+
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Muon (Jordan 2024) for the hidden matrices, AdamW for everything else, behind one optimizer's face."""
+
+    def __init__(self, matrices: list, others: list, learning_rate: float, other_learning_rate: float, decay: float):
+        self.parts = [
+            torch.optim.Muon(matrices, lr=learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=other_learning_rate, weight_decay=0.0, betas=(0.9, 0.95)),
+        ]
+        super().__init__([group for part in self.parts for group in part.param_groups], {})
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure=None):
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self, set_to_none: bool = True):
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict:
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state: dict) -> None:
+        for part, saved in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(saved)
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+class Batches:
+    """Conversations -> padded tensors. Prompts stand to the left of a common border, completions to its right end.
+
+    Left padding puts every completion at the end of its row, so the logits of prompts are never computed.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: Settings):
+        self.exact, self.settings = tokenizer, settings
+        self.dropping = copy.deepcopy(tokenizer)
+        if settings.bpe_dropout and hasattr(self.dropping.backend_tokenizer.model, "dropout"):
+            self.dropping.backend_tokenizer.model.dropout = settings.bpe_dropout
+
+    def __call__(self, conversations: list[Conversation]) -> dict[str, torch.Tensor]:
+        """Returns input_ids, attention_mask, position_ids [rows, length] and labels [rows, longest completion]."""
+        prompts, completions = zip(*map(self.encoded, conversations), strict=True)
+        length = max(len(p) + len(c) for p, c in zip(prompts, completions, strict=True))
+        longest = max(map(len, completions))
+        ids = torch.full((len(prompts), length), self.exact.pad_token_id)
+        mask = torch.zeros((len(prompts), length), dtype=torch.long)
+        labels = torch.full((len(prompts), longest), IGNORED)
+        for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
+            used = len(prompt) + len(completion)
+            ids[row, length - used :] = torch.tensor(prompt + completion)
+            mask[row, length - used :] = 1
+            labels[row, longest - len(completion) :] = torch.tensor(completion)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        return {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "labels": labels}
+
+    def encoded(self, conversation: Conversation) -> tuple[list[int], list[int]]:
+        completion = encode_completion(conversation, self.exact)
+        room = self.settings.max_length - len(completion)
+        prompt = encode_prompt(conversation.text, conversation.mark, self.dropping, max(room, 2))
+        if self.settings.word_dropout and self.exact.unk_token_id is not None:
+            dropped = torch.rand(len(prompt) - 1) < self.settings.word_dropout
+            prompt = [self.exact.unk_token_id if drop else token for drop, token in zip(dropped, prompt, strict=False)]\
+                + prompt[-1:]
+        return prompt, completion
+
+
+class CompletionTrainer(Trainer):
+    """The stock Trainer with a loss on completions, batches of like length, and Muon where it is asked for."""
+
+    def __init__(self, *args, settings: Settings, lengths: list[int], **kwargs):
+        self.settings, self.lengths = settings, lengths
+        super().__init__(*args, **kwargs)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        labels = inputs.pop("labels")
+        outputs = model(**inputs, logits_to_keep=labels.shape[1] + 1, use_cache=False)
+        loss = cross_entropy(
+            outputs.logits[:, :-1].flatten(0, 1).float(),
+            labels.flatten(),
+            ignore_index=IGNORED,
+            label_smoothing=self.settings.label_smoothing,
+            reduction="mean" if num_items_in_batch is None else "sum",
+        )
+        if num_items_in_batch is not None:
+            loss = loss / num_items_in_batch
+        if not torch.isfinite(loss):
+            raise BadTraining(f"the loss is {loss.item()} at step {self.state.global_step}: lower the learning_rate")
+        return (loss, outputs) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset=None):
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        return LengthGroupedSampler(self.settings.batch_size, lengths=self.lengths, generator=generator)
+
+    def create_optimizer(self, model=None):
+        trained = [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
+        embeddings = ("embed_tokens", "lm_head")
+        matrices = [w for name, w in trained if w.ndim == 2 and not any(part in name for part in embeddings)]
+        others = [w for name, w in trained if w.ndim != 2 or any(part in name for part in embeddings)]
+        if self.settings.optimizer == "muon":
+            self.optimizer = MuonWithAdamW(
+                matrices, others, self.settings.learning_rate, self.settings.embedding_learning_rate,
+                self.settings.weight_decay,
+            )  # fmt: skip
+        else:
+            groups = [
+                {"params": matrices, "lr": self.settings.learning_rate, "weight_decay": self.settings.weight_decay},
+                {"params": others, "lr": self.settings.embedding_learning_rate, "weight_decay": 0.0},
+            ]
+            self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
+        return self.optimizer
+
+
+class Curve(TrainerCallback):
+    """Hands each logged loss to `record(step, loss, learning_rate)`."""
+
+    def __init__(self, record):
+        self.record = record
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if logs and "loss" in logs:
+            self.record(state.global_step, float(logs["loss"]), float(logs["learning_rate"]))
+
+
+def train(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    conversations: list[Conversation],
+    settings: Settings,
+    work: Path,
+    record=lambda step, loss, learning_rate: None,
+) -> dict:
+    """Train `model` in place on the completions; return {"examples", "steps", "loss"} (mean of the last tenth).
+
+    Raises BadTraining for an empty training set, a row longer than max_length, or a loss that is not finite.
+    """
+    if not conversations:
+        raise BadTraining("nothing to train on: the training file is empty")
+    if settings.num_epochs == 0:
+        return {"examples": len(conversations), "steps": 0, "loss": None}
+    set_seed(settings.seed)
+    batches = Batches(tokenizer, settings)
+    lengths = list(_lengths(conversations, tokenizer, settings))
+    steps = math.ceil(len(conversations) / settings.batch_size) * settings.num_epochs
+    losses: list[tuple[int, float]] = []
+
+    def both(step: int, loss: float, learning_rate: float) -> None:
+        losses.append((step, loss))
+        record(step, loss, learning_rate)
+
+    arguments = TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=settings.num_epochs,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        warmup_steps=int(settings.warmup_ratio * steps),
+        lr_scheduler_type=settings.lr_scheduler_type,
+        max_grad_norm=1.0,
+        logging_steps=max(steps // 100, 1),
+        logging_strategy="steps",
+        save_strategy="no",
+        report_to="none",
+        remove_unused_columns=False,
+        dataloader_drop_last=False,
+        seed=settings.seed,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    trainer = CompletionTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=_Rows(conversations),
+        data_collator=batches,
+        callbacks=[Curve(both)],
+        settings=settings,
+        lengths=lengths,
+    )
+    trainer.train()
+    tail = [loss for _, loss in losses[-max(len(losses) // 10, 1) :]]
+    return {"examples": len(conversations), "steps": steps, "loss": round(sum(tail) / len(tail), 4)}
+
+
+class _Rows(torch.utils.data.Dataset):
+    def __init__(self, conversations: list[Conversation]):
+        self.conversations = conversations
+
+    def __len__(self) -> int:
+        return len(self.conversations)
+
+    def __getitem__(self, index: int) -> Conversation:
+        return self.conversations[index]
+
+
+def _lengths(
+    conversations: Iterable[Conversation], tokenizer: PreTrainedTokenizerBase, settings: Settings
+) -> Iterator[int]:
+    for conversation in conversations:
+        completion = encode_completion(conversation, tokenizer)
+        if len(completion) >= settings.max_length:
+            raise BadTraining(
+                f"a completion of {len(completion)} tokens does not fit max_length {settings.max_length}: "
+                f"{conversation.text[:60]!r}"
+            )
+        yield len(encode_prompt(conversation.text, conversation.mark, tokenizer, settings.max_length)) + len(completion)
