@@ -10,6 +10,10 @@ import json
 import re
 
 from .catalog import Catalog, Property, Tool
+from .records import finite
+
+TOKEN = re.compile(r"<<[^<>]+>>")
+JSON = json.JSONDecoder(parse_constant=finite, parse_float=finite)
 
 
 class BadCallText(ValueError):
@@ -46,30 +50,41 @@ def write(calls: list[dict], catalog: Catalog) -> str:
 
 
 def read(text: str, catalog: Catalog) -> list[dict]:
-    """The calls that a call text stands for. Raises BadCallText."""
-    pieces = re.split(r"(<<[^<>]+>>)", text)
-    if pieces[0].strip():
-        raise BadCallText(f"text before the first tool token: {pieces[0].strip()[:40]!r}")
-    calls = []
-    for token, rest in zip(pieces[1::2], pieces[2::2], strict=True):
-        tool = catalog.by_token.get(token)
+    """The calls that a call text stands for, with or without blanks around the tokens. Raises BadCallText."""
+    calls, rest = [], text
+    while rest := rest.lstrip():
+        token = TOKEN.match(rest)
+        if token is None:
+            raise BadCallText(f"text where a tool token belongs: {rest[:40]!r}")
+        tool = catalog.by_token.get(token[0])
         if tool is None:
-            raise BadCallText(f"{token} is not in the catalog")
-        calls += expand(tool, rest)
+            raise BadCallText(f"{token[0][:80]} is not in the catalog")
+        rest = rest[token.end() :]
+        if tool.vehicle_property is None:  # its JSON says itself where it ends; what looks like a token there is text
+            arguments, rest = _arguments(tool, rest)
+            calls.append({"name": tool.function, "arguments": arguments})
+        else:
+            following = TOKEN.search(rest)
+            end = following.start() if following else len(rest)
+            calls += _expanded(tool, rest[:end].split())
+            rest = rest[end:]
     return calls
 
 
-def expand(tool: Tool, text: str) -> list[dict]:
-    """The calls of one tool token and the text behind it, one for each area of the place. Raises BadCallText."""
-    if tool.vehicle_property is None:
-        try:
-            arguments = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise BadCallText(f"{tool.token}: arguments are not JSON ({error.msg})") from None
-        if not isinstance(arguments, dict):
-            raise BadCallText(f"{tool.token}: arguments are not an object")
-        return [{"name": tool.function, "arguments": arguments}]
-    words = text.split()
+def _arguments(tool: Tool, text: str) -> tuple[dict, str]:
+    """The JSON object that `text` opens with, and the text behind it. Raises BadCallText."""
+    text = text.lstrip()
+    try:
+        arguments, end = JSON.raw_decode(text)
+    except (ValueError, RecursionError) as error:
+        raise BadCallText(f"{tool.token}: arguments are not JSON ({error})") from None
+    if not isinstance(arguments, dict):
+        raise BadCallText(f"{tool.token}: arguments are not an object")
+    return arguments, text[end:]
+
+
+def _expanded(tool: Tool, words: list[str]) -> list[dict]:
+    """The calls of a bound tool and the words behind its token, one for each area of the place. Raises BadCallText."""
     value = {}
     if tool.writes:
         if not words:
@@ -94,12 +109,10 @@ def value_text(value: object) -> str:
 def read_value(text: str, item: Property) -> object:
     """A written value in the type of its property. Raises BadCallText."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        raise BadCallText(f"{item.name}: {text!r} is not a value") from None
-    if item.type == "Float" and type(value) is int:
-        return float(value)
-    return value
+        value = JSON.decode(text)
+        return float(value) if item.type == "Float" and type(value) is int else value
+    except (ValueError, RecursionError, OverflowError):
+        raise BadCallText(f"{item.name}: {text[:40]!r} is not a value") from None
 
 
 def _longest_place(calls: list[dict], item: Property) -> tuple[str, int]:

@@ -2,7 +2,8 @@
 
 A catalog file holds `functions` (name, description, JSON Schema) and, for a car, `properties`. Each property that
 a typed accessor can read or write becomes a *virtual tool*: the accessor with `propertyName` bound, which leaves the
-area and the value. A function that no property uses is an ordinary tool with nothing bound.
+area and the value. In a car, an accessor that serves no property is no tool; any other function is an ordinary tool
+with nothing bound.
 """
 
 import re
@@ -23,6 +24,7 @@ ACCESSOR = {  # data type of a property -> the type in its accessors' names, and
     "LongArray": ("LongArray", {"type": "array", "items": {"type": "integer"}}),
     "FloatArray": ("FloatArray", {"type": "array", "items": {"type": "number"}}),
 }
+ACCESSOR_NAME = re.compile(f"(get|set)({'|'.join(name for name, _ in ACCESSOR.values())})Property")
 NAMED_ALONE = ("sunroof", "trunk")  # areas that "all" leaves out
 
 
@@ -153,7 +155,8 @@ class Catalog:
 def load(path: str | Path) -> Catalog:
     """Read a catalog file, or a folder with CarTool-Instruct's two metadata files.
 
-    Raises BadRecord for a file of another form, an unknown type, a duplicate tool or a property without areas.
+    Raises BadRecord, in one line, for a file of another form, an unknown type, a duplicate tool or a property without
+    areas.
     """
     path = Path(path)
     if path.is_dir():
@@ -171,13 +174,15 @@ def load(path: str | Path) -> Catalog:
 def build(functions: list[dict], properties: list[dict], source: str = "catalog") -> Catalog:
     """Make the catalog's tools out of plain records; `source` opens the error messages."""
     for kind, items in (("function", functions), ("property", properties)):
-        if not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise BadRecord(f"{source}: expected a list of objects, each one a {kind}")
+        if not all(isinstance(item.get("name"), str) for item in items):
             raise BadRecord(f"{source}: every {kind} needs a name")
         repeated = [name for name, count in Counter(item["name"] for item in items).items() if count > 1]
         if repeated:
             raise BadRecord(f"{source}: duplicate {kind} {', '.join(repeated)}")
     parsed = tuple(_property(item, source) for item in properties)
-    known = {function["name"]: function for function in functions}
+    known = {function["name"] for function in functions}
     tools = []
     for item in parsed:
         type_name = ACCESSOR[item.type][0]
@@ -188,13 +193,12 @@ def build(functions: list[dict], properties: list[dict], source: str = "catalog"
             if accessor not in known:
                 raise BadRecord(f"{source}: {item.name} needs the function {accessor}, which is missing")
             tools.append(_virtual_tool(item, verb, accessor))
-    used = {tool.function for tool in tools}
-    if not parsed:
-        for function in functions:
-            parameters = function.get("parameters") or {"type": "object", "properties": {}}
-            tools.append(Tool(function["name"], function.get("description") or "", parameters, function["name"]))
-    elif not used <= set(known):
-        raise AssertionError(used - set(known))
+    for function in functions:
+        name, parameters = function["name"], function.get("parameters") or {"type": "object", "properties": {}}
+        if not isinstance(parameters, dict) or not isinstance(parameters.get("properties", {}), dict):
+            raise BadRecord(f"{source}: the parameters of {name} are not a JSON Schema of an object")
+        if not (parsed and ACCESSOR_NAME.fullmatch(name)):
+            tools.append(Tool(name, function.get("description") or "", parameters, name))
     return Catalog(tuple(functions), parsed, tuple(tools))
 
 
@@ -202,8 +206,8 @@ def _property(item: dict, source: str) -> Property:
     name = item["name"]
     if item.get("type") not in ACCESSOR:
         raise BadRecord(f"{source}: {name} has the unknown type {item.get('type')!r}; known: {', '.join(ACCESSOR)}")
-    if not item.get("areas"):
-        raise BadRecord(f"{source}: {name} has no areas")
+    if not isinstance(item.get("areas"), list) or not item["areas"]:
+        raise BadRecord(f"{source}: {name} has no areas; it needs a list of them")
     if item.get("access") not in ("ReadOnly", "ReadWrite", "WriteOnly"):
         raise BadRecord(f"{source}: {name} has the unknown access {item.get('access')!r}")
     areas = []
@@ -213,6 +217,10 @@ def _property(item: dict, source: str) -> Property:
         areas.append(
             Area(area["id"], area["name"], area.get("minimum"), area.get("maximum"), tuple(area.get("enum", ())))
         )
+    try:
+        values = {int(value): meaning for value, meaning in item.get("values", {}).items()}
+    except (AttributeError, ValueError):
+        raise BadRecord(f"{source}: the values of {name} must be an object, from whole number to meaning") from None
     return Property(
         name=name,
         description=item.get("description", ""),
@@ -221,7 +229,7 @@ def _property(item: dict, source: str) -> Property:
         change_mode=item.get("change_mode", ""),
         areas=tuple(areas),
         unit=item.get("unit", ""),
-        values={int(value): meaning for value, meaning in item.get("values", {}).items()},
+        values=values,
         conventions=item.get("conventions", {}),
     )
 

@@ -1,11 +1,13 @@
 """Models and their tokenizers: from scratch or from a base model, with tool tokens, saved and loaded as one folder."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AddedToken,
@@ -139,7 +141,7 @@ def add_tool_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
     meanings = {mark: mark.strip("<|>") for mark in MARKS}
     meanings |= {tool.token: f"{tool.name} {tool.description}" for tool in catalog.tools}
     words = {
-        token: encode_text(normalise(meaning.replace("_", " ")), tokenizer) for token, meaning in meanings.items()
+        token: encode_text(" " + normalise(meaning.replace("_", " ")), tokenizer) for token, meaning in meanings.items()
     }
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in meanings])
     if model.get_input_embeddings().num_embeddings < len(tokenizer):
@@ -153,8 +155,12 @@ def add_tool_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
     return ids
 
 
-def add_adapter(model: PreTrainedModel, new_ids: list[int], r: int, alpha: int, dropout: float) -> PeftModel:
+def add_adapter(
+    model: PreTrainedModel, new_ids: list[int], r: int, alpha: int, dropout: float, quantization: str
+) -> PeftModel:
     """LoRA on every linear layer, and the new rows of the embeddings; nothing else is trained."""
+    if quantization != "none":
+        model = prepare_model_for_kbit_training(model)
     tied = model.config.get_text_config().tie_word_embeddings
     rows = {"embed_tokens": new_ids} if tied else {"embed_tokens": new_ids, "lm_head": new_ids}
     config = LoraConfig(
@@ -204,3 +210,14 @@ def load(folder: str | Path, trainable: bool = False) -> Checkpoint:
 def of_stage(checkpoint: Checkpoint, stage: str) -> Checkpoint:
     """The same checkpoint, as the result of `stage`."""
     return replace(checkpoint, info=replace(checkpoint.info, stage=stage))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, as a small device would."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -9,7 +9,7 @@ import fastjsonschema
 from .car import Car, Refused, accessor, property_of, resolve
 from .catalog import ACCESSOR, Catalog, Tool
 from .numbers import MAX_LENGTH
-from .records import BadRecord, dumps
+from .records import BadRecord, dumps, finite
 
 REASONS = (
     "not_json", "bad_form", "empty_query", "query_too_long",
@@ -20,6 +20,8 @@ REASONS = (
 MAX_REPLY = 64 * 1024  # characters
 MAX_DEPTH = 32  # levels; what json reads without trouble may still be too deep for a later reader's stack
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
+LIST_OF_OBJECTS = re.compile(r"\[\s*(?=\{)")
+BETWEEN = re.compile(r"\s*,?\s*")
 
 
 class Rejected(Exception):
@@ -45,7 +47,7 @@ def parse_reply(text: str) -> dict:
     if text[:start].rstrip().endswith("["):
         raise Rejected("not_json", "a list, where one object was asked for")
     try:
-        reply = json.loads(text[start : end + 1], parse_constant=_finite, parse_float=_finite)
+        reply = json.loads(text[start : end + 1], parse_constant=finite, parse_float=finite)
         dumps(reply).encode("utf-8")  # half of a surrogate pair, which no UTF-8 file can hold, ends here
     except (ValueError, RecursionError) as error:
         raise Rejected("not_json", str(error)) from None
@@ -53,7 +55,58 @@ def parse_reply(text: str) -> dict:
         raise Rejected("bad_form", f"nested deeper than {MAX_DEPTH} levels")
     check_query(reply.get("query"))
     _check_form(reply.get("answers"))
+    phrases = reply.get("phrases", [])
+    if not isinstance(phrases, list) or not all(isinstance(name, str) for name in phrases):
+        raise Rejected("bad_form", "phrases are not a list of texts")
     return reply | {"query": reply["query"].strip()}
+
+
+def split_reply(text: str, most: int) -> list[str]:
+    """A reply to a prompt for several queries, as one text for each, for `parse_reply` to read.
+
+    Of each object in the list only the query and its answers are kept; prose and code fences around the list are left
+    out. What is not understood stays as it is, in one piece and at the end: a list cut short, what follows `most`
+    objects, or the whole text. No piece is longer than MAX_REPLY + 1 characters; at least one piece comes back.
+    """
+    alone = _one_query(text)
+    if alone is not None:
+        return [alone]
+    opening = LIST_OF_OBJECTS.search(text)
+    pieces: list[str] = []
+    at = opening.end() if opening else 0
+    while opening and len(pieces) < most:
+        try:
+            item, end = json.JSONDecoder().raw_decode(text, at)
+            pieces.append(_piece(item))
+        except (ValueError, RecursionError):
+            break
+        at = BETWEEN.match(text, end).end()
+        if text[at : at + 1] == "]":
+            return pieces
+    return [*pieces, _bounded(text[at:] if pieces else text)]
+
+
+def parse_verdicts(text: str) -> dict[int, dict]:
+    """What a judge wrote: number of the item -> {"fits": bool, "why": str}. What is not understood is left out."""
+    verdicts = {}
+    opening = LIST_OF_OBJECTS.search(text)
+    at = opening.end() if opening else len(text)
+    while text[at : at + 1] == "{":
+        try:
+            item, at = json.JSONDecoder().raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        at = BETWEEN.match(text, at).end()
+        if type(item.get("number")) is int and type(item.get("fits")) is bool:
+            verdicts[item["number"]] = {"fits": item["fits"], "why": _bounded(str(item.get("why", "")))[:200]}
+    return verdicts
+
+
+def check_verdict(reply: dict) -> None:
+    """Raises Rejected where a judge has said of the reply that its calls do not fit its query."""
+    verdict = reply.get("judge")
+    if isinstance(verdict, dict) and verdict.get("fits") is False:
+        raise Rejected("judge", str(verdict.get("why", ""))[:200])
 
 
 def repair_call(call: dict, catalog: Catalog) -> tuple[dict, list[str]]:
@@ -69,20 +122,9 @@ def repair_call(call: dict, catalog: Catalog) -> tuple[dict, list[str]]:
         if right != name and right in catalog.function_names:
             name, repairs = right, ["accessor"]
     for argument, wanted in _argument_types(call, catalog).items():
-        value = arguments.get(argument)
-        if isinstance(value, str) and _writes_a(wanted, value.strip()):
-            value = json.loads(value.strip().lower())
-            repairs.append("parsed_string")
-        if wanted == "integer" and isinstance(value, float) and value.is_integer():
-            value = int(value)
-            repairs.append("float_to_int")
-        # A plain tool's "number" may be 21 as well as 21.0. Past 2**53 the float would be another number.
-        if item is not None and wanted == "number" and type(value) is int and abs(value) <= 2**53:
-            value = float(value)
-            if "parsed_string" not in repairs:
-                repairs.append("int_to_float")
         if argument in arguments:
-            arguments[argument] = value
+            arguments[argument], done = _repaired(arguments[argument], wanted)
+            repairs += done
     return {"name": name, "arguments": arguments}, repairs
 
 
@@ -95,7 +137,7 @@ def check_call(call: dict, catalog: Catalog) -> None:
     if call["name"] not in catalog.function_names:
         raise Rejected("unknown_function", call["name"][:80])
     tool = catalog.tool_of(call)
-    if tool is not None and tool.vehicle_property is None:
+    if _is_ordinary(tool):
         try:
             _validator(tool)(call["arguments"])
         except fastjsonschema.JsonSchemaValueException as error:
@@ -123,9 +165,34 @@ def check_example(query: str, calls: list[dict], catalog: Catalog) -> None:
     car = Car(catalog)
     try:
         for call in calls:
-            car.execute(call)
+            if not _is_ordinary(catalog.tool_of(call)):
+                car.execute(call)
     except Refused as refusal:
         raise Rejected("not_executable", str(refusal)) from None
+
+
+def _one_query(text: str) -> str | None:
+    """The piece of a reply that holds one query, where a list of them was asked for."""
+    try:
+        reply = json.loads(text[text.find("{") : text.rfind("}") + 1])
+        return _piece(reply) if "query" in reply else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _piece(item: object) -> str:
+    """One object of a list, with no keys but those that a teacher is asked for."""
+    kept = {name: item[name] for name in ("query", "answers") if name in item} if isinstance(item, dict) else item
+    return _bounded(dumps(kept))
+
+
+def _bounded(text: str) -> str:
+    """A text of bounded length that any UTF-8 file can hold: half of a surrogate pair becomes its escape again."""
+    return text[: MAX_REPLY + 1].encode("utf-8", "backslashreplace").decode()
+
+
+def _is_ordinary(tool: Tool | None) -> bool:
+    return tool is not None and tool.vehicle_property is None
 
 
 def check_query(query: object) -> None:
@@ -149,39 +216,42 @@ def _check_form(calls: object) -> None:
             raise Rejected("bad_form", f"answer {number} needs a text as its name and an object as its arguments")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not abs(number) < float("inf"):
-        raise ValueError(f"{text[:40]} is not a finite number")
-    return number
-
-
 def _deeper_than(levels: int, value: object) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return any(levels == 0 or _deeper_than(levels - 1, element) for element in inner)
 
 
 def _argument_types(call: dict, catalog: Catalog) -> dict[str, object]:
-    """Argument -> its JSON Schema type, for the property or the plain tool that a call names."""
+    """Argument -> its JSON Schema type, or "float" for a Float property, whose 21 is to be written 21.0."""
     item = property_of(call, catalog)
     if item is not None:
-        return {"areaId": "integer", "value": ACCESSOR[item.type][1]["type"]}
+        return {"areaId": "integer", "value": "float" if item.type == "Float" else ACCESSOR[item.type][1]["type"]}
     tool = catalog.tool_of(call)
     properties = tool.parameters.get("properties", {}) if tool is not None else {}
     return {name: schema.get("type") for name, schema in properties.items() if isinstance(schema, dict)}
 
 
-def _writes_a(wanted: object, text: str) -> bool:
-    """Whether `text` spells a value of the JSON Schema type `wanted` in plain digits or as true or false."""
+def _repaired(value: object, wanted: object) -> tuple[object, list[str]]:
+    if isinstance(value, str) and _spells_a(wanted, value.strip()):
+        return _repaired(json.loads(value.strip().lower()), wanted)[0], ["parsed_string"]
+    if wanted == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value), ["float_to_int"]
+    if wanted == "float" and type(value) is int and abs(value) <= 2**53:  # past that, the float is another number
+        return float(value), ["int_to_float"]
+    return value, []
+
+
+def _spells_a(wanted: object, text: str) -> bool:
+    """Whether `text` is true or false, or a number in plain digits, as `wanted` asks."""
     if wanted == "boolean":
         return text.lower() in ("true", "false")
-    return wanted in ("integer", "number") and NUMBER.fullmatch(text) is not None
+    return wanted in ("integer", "number", "float") and NUMBER.fullmatch(text) is not None
 
 
 def _validator(tool: Tool):
     try:
         return _compiled(json.dumps(tool.parameters))
-    except fastjsonschema.JsonSchemaDefinitionException as error:
+    except (fastjsonschema.JsonSchemaDefinitionException, re.error) as error:
         raise BadRecord(f"{tool.name}: its parameters are not a JSON Schema ({error})") from None
 
 

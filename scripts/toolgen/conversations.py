@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from . import calltext
-from .catalog import Catalog
+from .catalog import Catalog, Tool
 from .numbers import normalise
 
 DESCRIBE, RETRIEVE, CALL = MARKS = ("<|describe|>", "<|retrieve|>", "<|call|>")
@@ -21,21 +21,21 @@ DESCRIBE, RETRIEVE, CALL = MARKS = ("<|describe|>", "<|retrieve|>", "<|call|>")
 
 @dataclass(frozen=True)
 class Conversation:
-    """One training example: `text`, a mark, and the completion as (tool token, plain text) pieces."""
+    """One training example: `text`, a mark, and the completion as (tool token, pieces of plain text behind it)."""
 
     text: str
     mark: str
-    completion: tuple[tuple[str, str], ...]
+    completion: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def memorization(row: dict) -> Conversation:
     """From a row {"description", "token"} of tool_memorization.json."""
-    return Conversation(row["description"], DESCRIBE, ((row["token"], ""),))
+    return Conversation(row["description"], DESCRIBE, ((row["token"], ()),))
 
 
 def retrieval(row: dict) -> Conversation:
     """From a row {"query", "relevant_tool_tokens"} of retrieval_training.json."""
-    return Conversation(row["query"], RETRIEVE, tuple((token, "") for token in row["relevant_tool_tokens"]))
+    return Conversation(row["query"], RETRIEVE, tuple((token, ()) for token in row["relevant_tool_tokens"]))
 
 
 def agent(row: dict, catalog: Catalog) -> Conversation:
@@ -44,27 +44,39 @@ def agent(row: dict, catalog: Catalog) -> Conversation:
     for step in row["plan_sequence"]:
         tool = catalog.by_token[step["action"]]
         calls.append({"name": tool.function, "arguments": {**tool.bound, **step["action_input"]}})
-    pieces = calltext.segments(calls, catalog)
-    return Conversation(row["query"], CALL, tuple((tool.token, text) for tool, text in pieces))
+    segments = calltext.segments(calls, catalog)
+    return Conversation(row["query"], CALL, tuple((tool.token, pieces(tool, text)) for tool, text in segments))
+
+
+def pieces(tool: Tool, text: str) -> tuple[str, ...]:
+    """What stands behind a tool token in the parts that are encoded by themselves: place and value, or JSON.
+
+    Decoding is bound to the same parts, so both see the same token ids whatever the tokenizer would merge.
+    """
+    if tool.vehicle_property is None:
+        return (text,)
+    words = text.split(" ")[1:]
+    value = [words.pop()] if tool.writes else []
+    return tuple(f" {part}" for part in (" ".join(words), *value) if part)
 
 
 def encode_text(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Token ids of plain text: nothing in it is read as a special token."""
-    return tokenizer(" " + text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
 
 def encode_prompt(text: str, mark: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[int]:
     """Token ids of the normalised text, cut to leave room for its mark, and the mark."""
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    ids = encode_text(normalise(text), tokenizer)[: max_length - len(start) - 1]
+    ids = encode_text(" " + normalise(text), tokenizer)[: max_length - len(start) - 1]
     return [*start, *ids, tokenizer.convert_tokens_to_ids(mark)]
 
 
 def encode_completion(conversation: Conversation, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Token ids of the completion, the end token included."""
     ids = []
-    for token, text in conversation.completion:
+    for token, parts in conversation.completion:
         ids.append(tokenizer.convert_tokens_to_ids(token))
-        if text:
-            ids += tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        for part in parts:
+            ids += encode_text(part, tokenizer)
     return [*ids, tokenizer.eos_token_id]

@@ -13,7 +13,7 @@ from transformers import DynamicCache
 from . import calltext
 from .catalog import Catalog, Property, Tool
 from .checkpoints import Checkpoint
-from .conversations import CALL, DESCRIBE, RETRIEVE, encode_prompt
+from .conversations import CALL, DESCRIBE, RETRIEVE, encode_prompt, encode_text
 
 MAX_TOKENS = 64  # of one completion
 MAX_PROMPT = 256
@@ -35,7 +35,7 @@ class Grammar:
         self.end = self.tokenizer.eos_token_id
         self.tools = {self.tokenizer.convert_tokens_to_ids(tool.token): tool for tool in self.catalog.tools}
         self.tries = {index: self._trie(tool) for index, tool in self.tools.items() if tool.vehicle_property}
-        self.start = sorted(self.tools)
+        self.start = [index for index, tool in sorted(self.tools.items()) if _may_be_asked_for(tool)]
 
     def _trie(self, tool: Tool) -> Node:
         root = Node()
@@ -56,9 +56,14 @@ class Grammar:
         return root
 
     def _path(self, node: Node, text: str) -> Node:
-        for index in self.tokenizer(text, add_special_tokens=False)["input_ids"]:
+        for index in encode_text(text, self.tokenizer):
             node = node.next.setdefault(index, Node())
         return node
+
+
+def _may_be_asked_for(tool: Tool) -> bool:
+    item = tool.vehicle_property
+    return item is None or not tool.writes or item.writable_on_request
 
 
 def value_texts(item: Property, schema: dict) -> list[str]:
@@ -110,6 +115,7 @@ class Decoder:
         cache = DynamicCache(config=self.model.config)
         written: list[list[int]] = [[] for _ in prompts]
         states: list[Node | None] = [None] * len(prompts)  # None: a tool or the end may follow
+        complete = [0] * len(prompts)  # how many of the written tokens are whole calls
         live = list(range(len(prompts)))
         for _ in range(MAX_TOKENS):
             logits = self.model(
@@ -128,12 +134,16 @@ class Decoder:
                     live.remove(row)
                 else:
                     written[row].append(index)
+                    if states[row] is None or states[row].done:
+                        complete[row] = len(written[row])
                 chosen.append(index)
             if not live:
                 break
             ids = torch.tensor(chosen, device=mask.device)[:, None]
             mask = torch.cat((mask, mask.new_ones(len(prompts), 1)), 1)
             positions = positions[:, -1:] + 1
+        if constrained:  # what MAX_TOKENS cut off in the middle of a call is not said
+            written = [ids[:count] for ids, count in zip(written, complete, strict=True)]
         return written
 
     def _next(self, logits: torch.Tensor, state: Node | None) -> tuple[int, Node | None]:
@@ -160,7 +170,7 @@ class Decoder:
             ids, mask = _left_padded(prompts, self.tokenizer.pad_token_id, self.model.device)
             positions = (mask.cumsum(1) - 1).clamp(min=0)
             logits = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1).logits
-            for row in logits[:, -1, columns].argsort(-1, descending=True, stable=True):
+            for row in logits[:, -1, columns].argsort(dim=-1, descending=True, stable=True):
                 found.append([tools[i].name for i in row])
         return found
 

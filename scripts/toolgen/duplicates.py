@@ -9,10 +9,12 @@ from rapidfuzz.distance import Indel
 from .numbers import normalise
 from .records import dumps
 
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
 
 def masked(query: str) -> str:
     """The query as the model reads it, with every number as `#`."""
-    return re.sub(r"-?\d+(\.\d+)?", "#", normalise(query))
+    return NUMBER.sub("#", normalise(query))
 
 
 def masked_calls(calls: list[dict]) -> str:
@@ -38,24 +40,16 @@ class NearDuplicates:
 
     def __init__(self, threshold: float):
         self.threshold = threshold
-        self.characters: dict[str, str] = {}  # each word as one character, so that words are compared as letters are
-        self.kept: dict[str, list[str]] = defaultdict(list)
-        self.seen: dict[str, set[str]] = defaultdict(set)
+        self.kept: dict[str, dict[str, list[str]]] = defaultdict(dict)  # masked calls -> masked query -> its words
 
-    def is_new(self, query: str, calls: list[dict]) -> bool:
-        """Whether no kept row is a near-duplicate of this one; if so it is kept from now on."""
-        key = masked_calls(calls)
-        letters = "".join(
-            self.characters.setdefault(word, chr(0x100 + len(self.characters))) for word in masked(query).split()
-        )
-        if letters in self.seen[key]:
+    def is_new(self, shape: str, calls: list[dict]) -> bool:
+        """Whether no kept row is a near-duplicate of `masked` query and calls; if so they are kept from now on."""
+        kept = self.kept[masked_calls(calls)]
+        if shape in kept:
             return False
-        if self.threshold < 1:
-            nearest = process.extractOne(
-                letters, self.kept[key], scorer=Indel.normalized_similarity, score_cutoff=self.threshold + 1e-9
-            )
-            if nearest is not None:
-                return False
-        self.seen[key].add(letters)
-        self.kept[key].append(letters)
+        words = shape.split()
+        cutoff = min(self.threshold + 1e-4, 1)  # above, not at, the threshold; rapidfuzz lets 1e-5 less pass
+        if process.extractOne(words, kept, scorer=Indel.normalized_similarity, score_cutoff=cutoff) is not None:
+            return False
+        kept[shape] = words
         return True

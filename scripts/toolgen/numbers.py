@@ -12,27 +12,51 @@ ONES = "zero one two three four five six seven eight nine ten eleven twelve thir
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 UNITS = {word: number for number, word in enumerate(ONES)} | {word: 10 * (i + 2) for i, word in enumerate(TENS)}
 UNITS |= {"fourty": 40, "ninty": 90}
-ORDINAL = {"third": 3, "fourth": 4, "quarter": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
-ORDINAL |= {f"{word}s": parts for word, parts in ORDINAL.items()}
-COUNTED = set("to at level levels setting speed notch notches percent degree degrees by stage on minus position".split())
+NUMBER_STARTS = {*UNITS, "a", "hundred"}
+PARTS = {"third": 3, "quarter": 4, "fifth": 5}
 MAX_LENGTH = 2000  # characters of a query that are read
+
+# `one` is a number next to these words, and a pronoun elsewhere.
+BEFORE_ONE = set("to at by on level levels setting speed notch stage position minus negative".split())
+AFTER_ONE = set("level levels setting speed notch notches percent degree degrees stage position".split())
+
+TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "−": "-", "–": "-", "⁄": "/"})
+HALF_SIGN = re.compile(r"(?<=\d) ?½")
+DIGIT = re.compile(r"\d")
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+MINUS_SIGN = re.compile(r"(?<![\w.])-(?=\d)")
+SILENT_APOSTROPHE = re.compile(r"'(?=(?:s|re|m|ve|ll|d|t)\b)")
+WORD = re.compile(r"\d+\.\d+|\d+|[^\W\d_]+|[/<>&]+|[^\s\w.,!?;:\"'()\[\]{}*~`|\\^$#@%+=_-]")
+# From here on, words stand between single blanks.
+PER_CENT = re.compile(r"(?<!\S)per cent(?!\S)")
+HALF = re.compile(r"(?<!\S)(?:(?:in|one|1) )*half(?: ?way)*(?!\S)")
+SHARE = re.compile(r"(?<!\S)(a|one|[1-4]) (?:(third|quarter|fifth)s?|/ (\d))(?!\S)")
+NEGATIVE = re.compile(r"(?<!\S)(?:minus|negative) (?=\d)")
+DEGREES = re.compile(r"(?<!\S)(-?\d{1,6}(?:\.\d+)?)(?: degrees?)?((?: (?:fahrenheit|f|celsius|centigrade|c))+)(?!\S)")
 
 
 def normalise(query: str) -> str:
-    """The query as the model reads it. Never longer than MAX_LENGTH characters."""
-    text = unicodedata.normalize("NFKC", query[: 2 * MAX_LENGTH]).lower()
-    text = text.replace("’", "'").replace("‘", "'").replace("−", "-").replace("–", "-")
-    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    text = re.sub(r"(?<=\d)(°|º)", " degrees ", text)
-    text = re.sub(r"(?<=\d)%", " percent", text)
-    text = re.sub(r"(?<=\d)(?=[a-z])|(?<=[a-z])(?=\d)", " ", text)
-    text = re.sub(r"'(?=s\b|re\b|m\b|ve\b|ll\b|d\b|t\b)", "", text)
-    text = re.sub(r"(?<![\w.])-(?=\d)|(?<=\s)-(?=\d)", " minus ", text)
-    text = re.sub(r"(\d)/(\d)", r"\1 / \2", text)
-    text = re.sub(r"(\d+)\.(\d+)", r"\1<dot>\2", text)
-    words = re.findall(r"\d+<dot>\d+|\d+|[^\W\d_]+|[/<>&]+|[^\s\w.,!?;:\"'()\[\]{}*~`|\\^$#@%+=_-]", text)
-    words = [word.replace("<dot>", ".") for word in words]
-    return " ".join(_fahrenheit(_signs(_percentages(_numbers(words)))))[:MAX_LENGTH]
+    """The query as the model reads it, at most MAX_LENGTH characters; a second pass changes nothing that people say."""
+    text = query[:MAX_LENGTH]
+    if not text.isascii():
+        text = HALF_SIGN.sub(".5", text.replace("º", "°"))
+        text = unicodedata.normalize("NFKC", text).translate(TYPOGRAPHY)[:MAX_LENGTH]
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    text = text.lower().replace("°", " degrees ").replace("%", " percent ")
+    if "'" in text:
+        text = SILENT_APOSTROPHE.sub("", text)
+    if DIGIT.search(text):
+        text = MINUS_SIGN.sub(" minus ", THOUSANDS.sub("", text))
+    text = " ".join(WORD.findall(text))
+    if "per cent" in text:
+        text = PER_CENT.sub("percent", text)
+    if "half" in text:
+        text = HALF.sub("half", text)
+    text = SHARE.sub(_percentage, " ".join(_numbers(text.split(" "))))
+    if DIGIT.search(text):
+        text = DEGREES.sub(_celsius, NEGATIVE.sub("-", text))
+    return text[:MAX_LENGTH].rstrip()
 
 
 def _numbers(words: list[str]) -> list[str]:
@@ -41,92 +65,83 @@ def _numbers(words: list[str]) -> list[str]:
     i = 0
     while i < len(words):
         value, used = _number_at(words, i)
-        if used == 0 or (used == 1 and words[i] == "one" and not _is_counted(words, i)):
+        if used == 0 or _is_pronoun(words, i, used):
             out.append(words[i])
             i += 1
             continue
         i += used
-        if words[i : i + 3] == ["and", "a", "half"]:
-            value, i = value + 0.5, i + 3
-        elif words[i : i + 1] == ["point"] and i + 1 < len(words) and _digit(words[i + 1]) is not None:
-            digits = ""
-            i += 1
-            while i < len(words) and (digit := _digit(words[i])) is not None:
-                digits, i = digits + str(digit), i + 1
-            value += float(f"0.{digits}")
-        out.append(f"{value:g}" if abs(value) < 1e6 else str(value))
+        while isinstance(value, int) and (decimals := _decimals_at(words, i))[1]:
+            value, i = _whole(float(f"{value}.{decimals[0]}")), i + decimals[1]
+        out.append(_plain(value))
     return out
-
-
-def _is_counted(words: list[str], i: int) -> bool:
-    """Whether the word `one` at `i` is a number rather than a pronoun."""
-    before = words[i - 1] if i else ""
-    after = words[i + 1] if i + 1 < len(words) else ""
-    return before in COUNTED or after in COUNTED - {"on", "to", "at", "by"} or after == "point" or (
-        words[i + 1 : i + 4] == ["and", "a", "half"]
-    )
 
 
 def _number_at(words: list[str], i: int) -> tuple[float, int]:
     """The number that starts at word `i` and how many words it takes (0: none starts here)."""
-    if re.fullmatch(r"\d+(\.\d+)?", words[i]):
-        value = float(words[i])
-        return (int(value) if value.is_integer() else value), 1
-    total, used = 0, 0
-    if words[i] in UNITS:
-        total, used = UNITS[words[i]], 1
-        if words[i] in TENS and i + 1 < len(words) and words[i + 1] in ONES[1:10]:
-            total, used = total + UNITS[words[i + 1]], 2
-    elif words[i] == "a" and words[i + 1 : i + 2] == ["hundred"]:
-        total, used = 1, 1
-    elif words[i] == "hundred" and (i == 0 or words[i - 1] != "a"):
-        return 100, 1
-    if used and words[i + used : i + used + 1] == ["hundred"]:
-        total, used = total * 100, used + 1
-        follow = i + used + (words[i + used : i + used + 1] == ["and"])
-        if follow < len(words) and words[follow] in UNITS:
-            rest, more = _number_at(words, follow)
-            total, used = total + rest, follow + more - i
-    return total, used
+    if words[i][:1].isdecimal():
+        return (_whole(float(words[i])) if "." in words[i] else int(words[i])), 1
+    if words[i] not in NUMBER_STARTS:
+        return 0, 0
+    value, used = _below_hundred_at(words, i)
+    hundred = i + 1 if words[i] == "a" else i + used
+    if words[hundred : hundred + 1] == ["hundred"]:
+        value, used = 100 * (value if used else 1), hundred + 1 - i
+        follow = hundred + 1 + (words[hundred + 1 : hundred + 2] == ["and"])
+        rest, more = _below_hundred_at(words, follow)
+        if more:
+            value, used = value + rest, follow + more - i
+    return value, used
 
 
-def _digit(word: str) -> int | None:
-    if re.fullmatch(r"\d", word):
-        return int(word)
-    return ONES.index(word) if word in ONES[:10] else None
+def _below_hundred_at(words: list[str], i: int) -> tuple[int, int]:
+    if i >= len(words) or words[i] not in UNITS:
+        return 0, 0
+    value = UNITS[words[i]]
+    if value >= 20 and i + 1 < len(words) and words[i + 1] in ONES[1:10]:
+        return value + UNITS[words[i + 1]], 2
+    return value, 1
 
 
-def _percentages(words: list[str]) -> list[str]:
+def _decimals_at(words: list[str], i: int) -> tuple[str, int]:
+    """The decimals that `and a half` or `point ...` at word `i` add to the number before, and how many words."""
+    if words[i : i + 3] == ["and", "a", "half"]:
+        return "5", 3
+    digits, start = "", i
+    if words[i : i + 1] == ["point"]:
+        i += 1
+        while i < len(words) and "." not in words[i] and (number := _number_at(words, i))[1]:
+            digits += words[i] if words[i].isdecimal() else str(number[0])
+            i += number[1]
+    return digits, i - start if digits else 0
+
+
+def _is_pronoun(words: list[str], i: int, used: int) -> bool:
+    if used > 1 or words[i] != "one":
+        return False
+    counted = words[i - 1 : i] and words[i - 1] in BEFORE_ONE or words[i + 1 : i + 2] and words[i + 1] in AFTER_ONE
+    return not counted and _decimals_at(words, i + 1)[1] == 0
+
+
+def _percentage(match: re.Match) -> str:
     """Fractions as percentages: `a quarter` and `3 / 4` -> `25 percent` and `75 percent`."""
-    text = f" {' '.join(words)} "
-    text = re.sub(r" per cent ", " percent ", text)
-
-    def share(match: re.Match) -> str:
-        count = 1 if match[1] in ("a", "one") else int(match[1])
-        parts = ORDINAL.get(match[2]) or int(match[2].removeprefix("/ "))
-        return f" {_plain(100 * count / parts)} percent " if 0 < count <= parts else match[0]
-
-    text = re.sub(r" (a|one|1|2|3|4) (third|quarter|fifth|thirds|quarters|fifths|/ \d) ", share, text)
-    text = re.sub(r" half ?way | one half | 1 half | in half | half ", " half ", text)
-    return text.split()
+    count = 1 if match[1] in ("a", "one") else int(match[1])
+    parts = PARTS[match[2]] if match[2] else int(match[3])
+    return f"{_plain(round(100 * count / parts, 1))} percent" if count <= parts else match[0]
 
 
-def _signs(words: list[str]) -> list[str]:
-    """`minus 2` and `negative 2` -> `-2`."""
-    return re.sub(r"\b(?:minus|negative) (?=\d)", "-", " ".join(words)).split()
+def _celsius(match: re.Match) -> str:
+    """`72 degrees fahrenheit` -> `22 degrees`, to the nearest half degree Celsius; Celsius loses its name."""
+    degrees, units = match[1], match[2].split()
+    if units[0][0] == "f":
+        degrees = _plain(round((float(degrees) - 32) / 1.8 * 2) / 2)
+    return f"{degrees} degrees"
 
 
-def _fahrenheit(words: list[str]) -> list[str]:
-    """`72 degrees fahrenheit` -> `22 degrees`, to the nearest half degree Celsius."""
-
-    def celsius(match: re.Match) -> str:
-        return f"{_plain(round((float(match[1]) - 32) / 1.8 * 2) / 2)} degrees"
-
-    text = " ".join(words)
-    text = re.sub(r"(-?\d+(?:\.\d+)?) (?:degrees? )?(?:fahrenheit|f)\b", celsius, text)
-    text = re.sub(r"(-?\d+(?:\.\d+)?) (?:degrees? )?(?:celsius|centigrade|c)\b", r"\1 degrees", text)
-    return text.split()
+def _whole(number: float) -> float:
+    """`number` to six decimals, as an int where it is one."""
+    number = round(number, 6)
+    return int(number) if number.is_integer() else number
 
 
 def _plain(number: float) -> str:
-    return f"{round(number, 1):g}"
+    return str(number) if isinstance(number, int) else f"{number:.6f}".rstrip("0").rstrip(".")

@@ -5,6 +5,7 @@ The format is described in `data/phrases/README.md`.
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,12 +19,13 @@ SLOTS = (*PLACE_SLOTS, "is", "value", "percent")
 PLACES = ("front left", "front right", "rear left", "rear right", "rear center",
           "front", "rear", "left", "right", "all")  # fmt: skip
 MANNERS = ("openings", "openings_imperative", "closings", "imperative_verbs", "joins", "fillers", "false_starts")
+IMPOSSIBLE = ("missing", "read_only", "music", "navigation", "phone")  # what one part of a request may ask in vain
 NOCALL_SLOTS = ("city", "person", "song", "number")
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """One way to say one thing. `value` is what it writes, SAID or NEGATED where the value is spoken, None for reads."""
+    """One way to say one thing. `value` is what it writes; SAID or NEGATED where that is spoken, None for reads."""
 
     text: str
     entry: str
@@ -69,23 +71,26 @@ def load(folder: str | Path, catalog: Catalog) -> Bank:
     if missing:
         raise BadRecord(f"{folder}: {', '.join(sorted(missing))}.yaml is missing")
     manners, nocall = trees.pop("manners"), trees.pop("nocall")
-    places = {name: _places(entry, name) for name, entry in trees.pop("places").mapping().items()}
+    places = {name: _places(entry) for name, entry in trees.pop("places").sections(PLACES).items()}
+    frames = trees.pop("frames", None)
     phrases = tuple(phrase for tree in trees.values() for phrase in _entries(tree, catalog))
+    if frames is not None:
+        phrases += tuple(_framed(frames, phrases, catalog))
     by_tool: dict[str, dict[object, list[Phrase]]] = {}
     for phrase in phrases:
         by_tool.setdefault(phrase.tool, {}).setdefault((phrase.entry, repr(phrase.value)), []).append(phrase)
-    sections = nocall.mapping()
-    words = {name: node.strings() for name, node in sections.pop("words").mapping().items()}
-    for reason, node in sections.items():
+    spoken = manners.sections((*MANNERS, "homophones"))
+    reasons = nocall.sections(("words", *IMPOSSIBLE), more=True)
+    words = {name: node.strings() for name, node in reasons.pop("words").sections(NOCALL_SLOTS).items()}
+    for node in reasons.values():
         for text, line in node.lines():
             _check_slots(text, NOCALL_SLOTS, line)
-    spoken = manners.mapping()
     return Bank(
         phrases=phrases,
         places=places,
-        manners={name: spoken[name].strings() for name in MANNERS if name in spoken},
+        manners={name: spoken[name].strings() for name in MANNERS},
         homophones={name: node.strings() for name, node in spoken["homophones"].mapping().items()},
-        nocall={reason: node.strings() for reason, node in sections.items()},
+        nocall={reason: node.strings() for reason, node in reasons.items()},
         words=words,
         sha=hashlib.sha1(b"".join(path.read_bytes() for path in files)).hexdigest(),
         by_tool=by_tool,
@@ -107,14 +112,27 @@ class _Node:
             raise BadRecord(f"{self.where}: expected a mapping")
         found: dict[str, _Node] = {}
         for key, value in self.node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise BadRecord(f"{self.path}:{key.start_mark.line + 1}: expected a name before the colon")
             if key.value in found:
                 raise BadRecord(f"{self.path}:{key.start_mark.line + 1}: {key.value!r} stands twice")
             found[key.value] = _Node(value, self.path)
         return found
 
+    def sections(self, names: tuple[str, ...], more: bool = False) -> dict[str, "_Node"]:
+        """A mapping that has all of `names`, and no other key unless `more` are welcome."""
+        found = self.mapping()
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise BadRecord(f"{self.where}: {', '.join(missing)} is missing")
+        unknown = [name for name in found if name not in names]
+        if unknown and not more:
+            raise BadRecord(f"{found[unknown[0]].where}: unknown key {unknown[0]!r}; known: {', '.join(names)}")
+        return found
+
     def lines(self) -> list[tuple[str, str]]:
         """(text, file:line) of each item of a list of texts."""
-        if not isinstance(self.node, yaml.SequenceNode):
+        if not isinstance(self.node, yaml.SequenceNode) or not self.node.value:
             raise BadRecord(f"{self.where}: expected a list of phrases")
         items = [_Node(item, self.path) for item in self.node.value]
         for item in items:
@@ -127,23 +145,25 @@ class _Node:
 
 
 def _compose(path: Path) -> _Node:
+    written = path.read_bytes()
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        node = yaml.compose(written.decode("utf-8"), Loader=yaml.CSafeLoader)
+    except UnicodeDecodeError as error:
+        line = written.count(b"\n", 0, error.start) + 1
+        raise BadRecord(f"{path}:{line}: not UTF-8") from None
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadRecord(f"{path}:{line}: not YAML ({error.problem})") from None
+    except yaml.reader.ReaderError as error:
+        line = written.decode("utf-8").count("\n", 0, error.position) + 1
+        raise BadRecord(f"{path}:{line}: not YAML ({error.reason})") from None
     if node is None:
-        raise BadRecord(f"{path}: empty")
+        raise BadRecord(f"{path}:1: empty")
     return _Node(node, path)
 
 
-def _places(entry: _Node, name: str) -> dict[str, list[str]]:
-    if name not in PLACES:
-        raise BadRecord(f"{entry.where}: unknown place {name!r}; known: {', '.join(PLACES)}")
-    ways = {way: node.strings() for way, node in entry.mapping().items()}
-    if set(ways) != {"whose", "after", "here", "who"}:
-        raise BadRecord(f"{entry.where}: {name} needs the lists whose, after, here and who")
-    return ways
+def _places(entry: _Node) -> dict[str, list[str]]:
+    return {way: node.strings() for way, node in entry.sections(("whose", "after", "here", "who")).items()}
 
 
 def _entries(tree: _Node, catalog: Catalog) -> list[Phrase]:
@@ -167,6 +187,26 @@ def _entries(tree: _Node, catalog: Catalog) -> list[Phrase]:
     return phrases
 
 
+def _framed(tree: _Node, phrases: tuple[Phrase, ...], catalog: Catalog) -> Iterator[Phrase]:
+    """The phrases of each frame for every entry it serves, less those that the entry has of its own."""
+    own = {(phrase.entry, phrase.text) for phrase in phrases}
+    nouns = {phrase.entry: phrase.nouns for phrase in phrases if phrase.nouns}
+    for frame in tree.mapping().values():
+        parts = frame.mapping()
+        if set(parts) != {"for", "say"}:
+            raise BadRecord(f"{frame.where}: a frame needs the keys for and say")
+        for entry, node in parts["for"].mapping().items():
+            name, _, area = entry.partition("/")
+            if entry not in nouns:
+                raise BadRecord(f"{node.where}: {entry} is no entry with nouns")
+            item = catalog.property_names[name]
+            verb = "get" if node.node.value == "get" else "set"
+            value = None if verb == "get" else _value(node.node.value, item, area, node)
+            for phrase in _phrases(parts["say"], entry, item, verb, value, nouns[entry]):
+                if (entry, phrase.text) not in own:
+                    yield phrase
+
+
 def _noun(text: str) -> tuple[str, str]:
     singular, slash, plural = text.partition("/")
     return singular, plural if slash else singular
@@ -176,15 +216,17 @@ def _value(text: str, item: Property, area: str, node: _Node) -> object:
     """The key of a `set` list as a value of the property, or SAID / NEGATED."""
     if not item.writable_on_request:
         raise BadRecord(f"{node.where}: {item.name} cannot be set on request")
+    chosen = item.area(item.places[area][0]) if area else item.areas[0]
+    schema = item.value_schema(chosen)
     if text in (SAID, NEGATED):
+        if "maximum" not in schema or text == NEGATED and not schema["minimum"] < 0:
+            raise BadRecord(f"{node.where}: {item.name} has no range of values for {text}")
         return text
     try:
         value = yaml.safe_load(text)
         value = float(value) if item.type == "Float" else value
     except (yaml.YAMLError, TypeError, ValueError):
         raise BadRecord(f"{node.where}: {text!r} is not a value of {item.name}") from None
-    chosen = item.area(item.places[area][0]) if area else item.areas[0]
-    schema = item.value_schema(chosen)
     right_type = isinstance(value, bool) == (item.type == "Boolean") and isinstance(value, (int, float))
     in_enum = value in schema.get("enum", [value])
     if not right_type or not in_enum or not schema.get("minimum", value) <= value <= schema.get("maximum", value):
@@ -199,8 +241,11 @@ def _phrases(
     for text, where in node.lines():
         said, at, place = text.rpartition("@")
         said, place = (said.strip(), place.strip()) if at else (text.strip(), None)
-        if place is not None and place not in PLACES:
-            raise BadRecord(f"{where}: unknown place @{place}; known: {', '.join(PLACES)}")
+        if place is not None and (place not in PLACES or place not in item.places):
+            known = ", ".join(name for name in PLACES if name in item.places)
+            raise BadRecord(f"{where}: {item.name} has no place @{place}; it has {known or 'one place alone'}")
+        if not said:
+            raise BadRecord(f"{where}: expected a phrase before @{place}")
         _check_slots(said, SLOTS, where)
         slots = [slot for slot in PLACE_SLOTS if f"{{{slot}}}" in said]
         if len(slots) > 1 or any(said.count(f"{{{slot}}}") > 1 for slot in slots):
@@ -209,7 +254,7 @@ def _phrases(
             raise BadRecord(f"{where}: {{thing}} needs a list of nouns for {entry}")
         has_value = "{value}" in said or "{percent}" in said
         if has_value != (value in (SAID, NEGATED)):
-            raise BadRecord(f"{where}: {{value}} or {{percent}} belong under \"{{value}}\", and there only")
+            raise BadRecord(f'{where}: {{value}} or {{percent}} belong under "{{value}}", and there only')
         if said in seen:
             raise BadRecord(f"{where}: {said!r} stands twice")
         seen.add(said)

@@ -26,6 +26,14 @@ def written_whole(path: str | Path) -> Iterator[IO[str]]:
         beside.unlink(missing_ok=True)
 
 
+def finite(text: str) -> float:
+    """A number for `json`'s parse_float and parse_constant, which by themselves take NaN, Infinity and 1e999."""
+    number = float(text)
+    if not abs(number) < float("inf"):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return number
+
+
 def dumps(record: Any) -> str:
     return json.dumps(record, ensure_ascii=False, separators=(", ", ": "))
 

@@ -1,6 +1,5 @@
 """One training loop for all stages: the stock Trainer, a loss on the completion only, batches of like length."""
 
-import copy
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, Trai
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from .conversations import Conversation, encode_completion, encode_prompt
+from .muon import MuonWithAdamW
 
 IGNORED = -100
 
@@ -34,37 +34,9 @@ class Settings:
     warmup_ratio: float
     lr_scheduler_type: str
     label_smoothing: float
-    bpe_dropout: float
+    split_words: float
     word_dropout: float
     seed: int
-
-
-class MuonWithAdamW(torch.optim.Optimizer):
-    """Muon (Jordan 2024) for the hidden matrices, AdamW for everything else, behind one optimizer's face."""
-
-    def __init__(self, matrices: list, others: list, learning_rate: float, other_learning_rate: float, decay: float):
-        self.parts = [
-            torch.optim.Muon(matrices, lr=learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, lr=other_learning_rate, weight_decay=0.0, betas=(0.9, 0.95)),
-        ]
-        super().__init__([group for part in self.parts for group in part.param_groups], {})
-        self.param_groups = [group for part in self.parts for group in part.param_groups]
-
-    def step(self, closure=None):
-        for part in self.parts:
-            part.step()
-
-    def zero_grad(self, set_to_none: bool = True):
-        for part in self.parts:
-            part.zero_grad(set_to_none)
-
-    def state_dict(self) -> dict:
-        return {"parts": [part.state_dict() for part in self.parts]}
-
-    def load_state_dict(self, state: dict) -> None:
-        for part, saved in zip(self.parts, state["parts"], strict=True):
-            part.load_state_dict(saved)
-        self.param_groups = [group for part in self.parts for group in part.param_groups]
 
 
 class Batches:
@@ -74,17 +46,14 @@ class Batches:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: Settings):
-        self.exact, self.settings = tokenizer, settings
-        self.dropping = copy.deepcopy(tokenizer)
-        if settings.bpe_dropout and hasattr(self.dropping.backend_tokenizer.model, "dropout"):
-            self.dropping.backend_tokenizer.model.dropout = settings.bpe_dropout
+        self.tokenizer, self.settings = tokenizer, settings
 
     def __call__(self, conversations: list[Conversation]) -> dict[str, torch.Tensor]:
         """Returns input_ids, attention_mask, position_ids [rows, length] and labels [rows, longest completion]."""
         prompts, completions = zip(*map(self.encoded, conversations), strict=True)
         length = max(len(p) + len(c) for p, c in zip(prompts, completions, strict=True))
         longest = max(map(len, completions))
-        ids = torch.full((len(prompts), length), self.exact.pad_token_id)
+        ids = torch.full((len(prompts), length), self.tokenizer.pad_token_id)
         mask = torch.zeros((len(prompts), length), dtype=torch.long)
         labels = torch.full((len(prompts), longest), IGNORED)
         for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
@@ -96,14 +65,25 @@ class Batches:
         return {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "labels": labels}
 
     def encoded(self, conversation: Conversation) -> tuple[list[int], list[int]]:
-        completion = encode_completion(conversation, self.exact)
-        room = self.settings.max_length - len(completion)
-        prompt = encode_prompt(conversation.text, conversation.mark, self.dropping, max(room, 2))
-        if self.settings.word_dropout and self.exact.unk_token_id is not None:
-            dropped = torch.rand(len(prompt) - 1) < self.settings.word_dropout
-            prompt = [self.exact.unk_token_id if drop else token for drop, token in zip(dropped, prompt, strict=False)]\
-                + prompt[-1:]
-        return prompt, completion
+        completion = encode_completion(conversation, self.tokenizer)
+        room = max(self.settings.max_length - len(completion), 2)
+        *prompt, mark = encode_prompt(conversation.text, conversation.mark, self.tokenizer, room)
+        if self.settings.split_words:
+            prompt = [part for token in prompt for part in self._split(token)][: room - 1]
+        if self.settings.word_dropout and self.tokenizer.unk_token_id is not None:
+            unknown = self.tokenizer.unk_token_id
+            kept = torch.rand(len(prompt)) >= self.settings.word_dropout
+            prompt = [token if keep else unknown for token, keep in zip(prompt, kept.tolist(), strict=True)]
+        return [*prompt, mark], completion
+
+    def _split(self, token: int) -> list[int]:
+        """Now and then the token in two halves: what BPE dropout does, but by a generator that can be seeded."""
+        text = self.tokenizer.convert_ids_to_tokens(token)
+        if len(text) < 4 or text[1:].isdigit() or torch.rand(()) >= self.settings.split_words:
+            return [token]
+        cut = int(torch.randint(2, len(text) - 1, ()))
+        model = self.tokenizer.backend_tokenizer.model
+        return [part.id for half in (text[:cut], text[cut:]) for part in model.tokenize(half)]
 
 
 class CompletionTrainer(Trainer):

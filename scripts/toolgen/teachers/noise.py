@@ -3,24 +3,31 @@
 import random
 import re
 
-from ..numbers import ONES, TENS
+from ..numbers import ONES, PARTS, TENS, UNITS
 from ..phrases import Bank
+
+# Words that `normalise` reads, and those that a measure is made of: nothing is put between them, and no letter is lost.
+MEASURES = {*UNITS, *PARTS, *(f"{part}s" for part in PARTS), "a", "hundred", "half", "halfway", "way", "and", "point",
+            "minus", "negative", "per", "cent", "percent", "degrees", "fahrenheit", "celsius"}  # fmt: skip
+NUMBER = re.compile(r"(?<![\w.-])(\d{1,2})(?:\.(\d))?(?![\w.°%])")
 
 
 def noisy(text: str, bank: Bank, rng: random.Random) -> str:
-    """`text` with one or two of: dropped article, filler, false start, homophone, number word, typo."""
+    """`text` with one or two of: dropped `the`, filler, false start, homophone, number word, typo."""
     for slip in rng.sample(SLIPS, rng.choice((1, 1, 2))):
         text = slip(text, bank, rng)
     return text
 
 
 def _dropped_article(text: str, bank: Bank, rng: random.Random) -> str:
-    return re.sub(r"\b(the|a) ", "", text, count=rng.choice((1, 2)))
+    return re.sub(r"\bthe ", "", text, count=rng.choice((1, 2)))  # never "a", which may be part of a measure
 
 
 def _filler(text: str, bank: Bank, rng: random.Random) -> str:
     words = text.split()
-    words.insert(rng.randrange(len(words)), rng.choice(bank.manners["fillers"]))
+    gaps = [i for i, word in enumerate(words) if not _is_measure(word)]
+    if gaps:
+        words.insert(rng.choice(gaps), rng.choice(bank.manners["fillers"]))
     return " ".join(words)
 
 
@@ -38,7 +45,7 @@ def _homophone(text: str, bank: Bank, rng: random.Random) -> str:
 
 
 def _number_word(text: str, bank: Bank, rng: random.Random) -> str:
-    return re.sub(r"(?<![\d.])(\d{1,2})(?:\.(\d))?(?![\d.°%])", _spelled, text)
+    return NUMBER.sub(_spelled, text)
 
 
 def _spelled(match: re.Match) -> str:
@@ -49,7 +56,7 @@ def _spelled(match: re.Match) -> str:
 
 def _typo(text: str, bank: Bank, rng: random.Random) -> str:
     words = text.split()
-    long = [i for i, word in enumerate(words) if len(word) > 4 and word.isalpha()]
+    long = [i for i, word in enumerate(words) if len(word) > 4 and word.isalpha() and not _is_measure(word)]
     if long:
         i = rng.choice(long)
         word = words[i]
@@ -57,6 +64,10 @@ def _typo(text: str, bank: Bank, rng: random.Random) -> str:
         swapped = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
         words[i] = rng.choice((word[:at] + word[at + 1 :], swapped, word[:at] + word[at] + word[at:]))
     return " ".join(words)
+
+
+def _is_measure(word: str) -> bool:
+    return word.lower().strip(",.;") in MEASURES or any(character.isdigit() for character in word)
 
 
 SLIPS = (_dropped_article, _filler, _false_start, _homophone, _number_word, _typo)

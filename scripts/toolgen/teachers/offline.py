@@ -5,11 +5,12 @@ Row i depends on the seed and on i alone, so the first n rows of a longer run ar
 
 import hashlib
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..catalog import Area, Catalog, Property
-from ..phrases import NEGATED, SAID, Bank, Phrase
+from ..phrases import IMPOSSIBLE, NEGATED, SAID, Bank, Phrase
 from ..records import dumps
 from . import noise as as_heard
 
@@ -17,7 +18,11 @@ PLACE_WEIGHTS = {"front left": 4, "front right": 5, "rear left": 3, "rear right"
                  "front": 2, "rear": 4, "left": 1, "right": 1, "all": 4}  # fmt: skip
 SHARES = {"10": 10, "20": 20, "25": 25, "30": 30, "40": 40, "50": 50, "60": 60, "70": 70, "75": 75, "80": 80, "90": 90,
           "a third": 100 / 3, "a quarter": 25, "three quarters": 75, "two thirds": 200 / 3, "a fifth": 20}  # fmt: skip
-IMPOSSIBLE = ("missing", "read_only", "music", "navigation", "phone")
+# A determiner that counts wants a noun in the plural: `both front windows`, but `the front seat heating`.
+COUNTING = re.compile(r"\b(all the|all of|all our|all|each of|all four|both|two|the car's)\b")
+AGREEMENT = re.compile(r"\b(is|was|has|does|what's|how's) \{thing\}|\{thing\} (needs|sits)\b")
+IN_THE_PLURAL = {"is": "are", "was": "were", "has": "have", "does": "do", "what's": "what are", "how's": "how are",
+                 "needs": "need", "sits": "sit"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class _Speaker:
     def __init__(self, bank: Bank, catalog: Catalog):
         self.bank, self.catalog = bank, catalog
         self.tools = [(tool, list(values.values())) for tool, values in sorted(bank.by_tool.items())]
-        self.tool_weights = [_weight(tool, values) for tool, values in self.tools]
+        self.tool_weights = [_weight(values) for _, values in self.tools]
         self.nocall = [(reason, texts) for reason, texts in sorted(bank.nocall.items())]
         self.nocall_weights = [len(texts) ** 0.5 for _, texts in self.nocall]
         self.verbs = set(bank.manners["imperative_verbs"])
@@ -68,8 +73,9 @@ class _Speaker:
         for phrase in bank.phrases:
             before, slot, after = phrase.text.partition("{thing}")
             if slot and before:
-                self.beginnings.setdefault(before, []).append(phrase)
-            elif slot and "{" not in after:
+                if "{" not in before.replace("{is}", ""):  # a value there would be said once and meant twice
+                    self.beginnings.setdefault(before, []).append(phrase)
+            elif slot and "{" not in after and not AGREEMENT.search(phrase.text):
                 self.endings.setdefault(after, []).append(phrase)
 
     def row(self, rng: random.Random, mix: Mix) -> Said:
@@ -132,8 +138,9 @@ class _Speaker:
                 if rng.random() < 0.1:
                     more.text = self.opened(more.text, rng)
             parts = [said, more] if rng.random() < 0.9 or said.calls == [] else [more, said]
-            join = rng.choice(self.bank.manners["joins"]) if rng.random() < 0.45 else rng.choice((" and ", ", ", " and "))
-            said = Said(join.join(part.text for part in parts), [call for part in parts for call in part.calls],
+            joins = self.bank.manners["joins"] if rng.random() < 0.45 else (" and ", ", ", " and ")
+            said = Said(rng.choice(joins).join(part.text for part in parts),
+                        [call for part in parts for call in part.calls],
                         [name for part in parts for name in part.phrases])  # fmt: skip
         return said
 
@@ -143,7 +150,7 @@ class _Speaker:
         if not slot:
             return None
         if before:
-            family = [phrase for phrase in self.beginnings[before] if phrase is not first]
+            family = [phrase for phrase in self.beginnings.get(before, ()) if phrase is not first]
         else:
             family = [phrase for phrase in self.endings.get(after, ()) if phrase is not first]
         same_tool = "{value}" in after or rng.random() < 0.25
@@ -157,16 +164,15 @@ class _Speaker:
             if second.tool != first.tool or (_pinned(first) == _pinned(second) and len(item.areas) < 4):
                 return None
             if _pinned(first) or _pinned(second):
-                if _pinned(first) == _pinned(second):
+                if _pinned(first) == _pinned(second) or "all" in (_pinned(first), _pinned(second)):
                     return None
             else:
                 places = self.two_places(item, rng)
-        one = self.filled(first, rng, place=places[0])
-        two = self.filled(second, rng, place=places[1], bare=second.entry == first.entry and rng.random() < 0.7)
-        if before:
-            text = one.text + rng.choice((" and ", " and ", ", and ", ", ", " as well as ", " plus ")) + two.text[len(before):]
-        else:
-            text = one.text[: len(one.text) - len(after)] + rng.choice((" and ", " and ", ", ")) + two.text
+        one = self.filled(first, rng, place=places[0], text=first.text if before else "{thing}")
+        bare = second.entry == first.entry and rng.random() < 0.7
+        two = self.filled(second, rng, place=places[1], text=second.text.removeprefix(before), bare=bare)
+        joins = (" and ", " and ", ", and ", ", ", " as well as ", " plus ") if before else (" and ", " and ", ", ")
+        text = one.text + rng.choice(joins) + two.text
         names = {phrase.tool.partition("&&")[0] for phrase in (first, second)}
         return Said(text, one.calls + two.calls, one.phrases + two.phrases), names
 
@@ -179,24 +185,27 @@ class _Speaker:
         return self.catalog.property_names[phrase.tool.partition("&&")[0]]
 
     def filled(
-        self, phrase: Phrase, rng: random.Random, place: str | None = None, bare: bool = False,
-        out_of_range: bool = False,
+        self, phrase: Phrase, rng: random.Random, place: str | None = None, text: str | None = None,
+        bare: bool = False, out_of_range: bool = False,
     ) -> Said:  # fmt: skip
         """The phrase with its slots filled, and the calls that it then means.
 
-        `bare` names the place without the noun: `the passenger's to 23` as the second part of a sentence.
+        `text` is the part of the phrase that is said, where another phrase says the rest. `bare` names the place
+        without the noun: `the passenger's to 23` as the second part of a sentence.
         """
         item, tool = self.item(phrase), self.catalog.by_name[phrase.tool]
         named = place
         if place is None:
             place, named = self.place(phrase, item, rng)
         areas = [item.area(area) for area in item.places[place]]
-        text, plural = phrase.text, False
+        text, plural = phrase.text if text is None else text, False
         if phrase.slot == "thing":
             thing, plural = self.thing(phrase, item, named, bare, rng)
+            if plural:
+                text = AGREEMENT.sub(_plural_verb, text)
             text = text.replace("{thing}", thing)
         elif phrase.slot == "whose":
-            whose = rng.choice(self.bank.places[named]["whose"]) if named else rng.choice(("the", "the", "my"))
+            whose = self.whose(item, named, False, rng) if named else rng.choice(("the", "the", "my"))
             text = text.replace("{whose}", whose)
         elif phrase.slot:
             word = rng.choice(self.bank.places[named][phrase.slot]) if named else ("me" if phrase.slot == "who" else "")
@@ -208,9 +217,7 @@ class _Speaker:
             if value in (SAID, NEGATED):
                 text, value = _with_value(text, item, areas[0], value == NEGATED, out_of_range, rng)
             arguments = {"value": value}
-        calls = [
-            {"name": tool.function, "arguments": {**tool.bound, "areaId": area.id, **arguments}} for area in areas
-        ]
+        calls = [{"name": tool.function, "arguments": {**tool.bound, "areaId": area.id, **arguments}} for area in areas]
         return Said(" ".join(text.split()).replace(" ,", ","), calls, [phrase.id])
 
     def place(self, phrase: Phrase, item: Property, rng: random.Random) -> tuple[str, str | None]:
@@ -224,6 +231,8 @@ class _Speaker:
         if rng.random() < (0.08 if phrase.slot == "who" else 0.3):
             return default, None
         places = [name for name in item.places if name in self.bank.places]
+        if phrase.slot == "whose":  # `the left seat` is one seat, not a side of the car
+            places = [name for name in places if name not in ("left", "right")]
         place = rng.choices(places, [PLACE_WEIGHTS[name] for name in places])[0]
         return place, place
 
@@ -239,18 +248,24 @@ class _Speaker:
             return before + noun, noun.endswith("s") and not noun.endswith("ss")
         ways = self.bank.places[named]
         if bare:
-            return rng.choice(ways["whose"] + ways["who"]), False
-        group = item.places.get(named, ())
-        plural = len(group) > 1
+            return rng.choice([whose for whose in ways["whose"] if whose.endswith("'s")] + ways["who"]), False
+        plural = len(item.places[named]) > 1 and plural_form != singular
         noun = plural_form if plural else singular
-        if named == "all" and rng.random() < 0.3:
+        if named == "all" and plural and rng.random() < 0.3:
             return f"the {noun}", True
         if rng.random() < 0.6:
-            whose = rng.choice(ways["whose"])
-            if whose in ("every", "each"):
-                return f"{whose} {singular}", False
-            return f"{whose} {noun}", plural
+            whose = self.whose(item, named, plural, rng)
+            return (f"{whose} {singular}", False) if whose == "every" else (f"{whose} {noun}", plural)
         return f"the {noun} {rng.choice(ways['after'])}", plural
+
+    def whose(self, item: Property, named: str, plural: bool, rng: random.Random) -> str:
+        """A determiner for a noun in the singular or the plural."""
+        ways = self.bank.places[named]["whose"]
+        if not plural:
+            ways = [way for way in ways if not COUNTING.search(way)]
+        elif len(item.places[named]) != 4:
+            ways = [way for way in ways if way != "all four"]
+        return rng.choice(ways)
 
     def mannered(self, text: str, rng: random.Random) -> str:
         if rng.random() < 0.3:
@@ -261,10 +276,17 @@ class _Speaker:
         return text
 
     def opened(self, text: str, rng: random.Random) -> str:
-        if text.split(" ", 1)[0] in self.verbs and rng.random() < 0.65:
+        first, _, rest = text.partition(" ")
+        asks = rest.startswith(("i ", "we ", "you "))  # `have i locked the doors` is no imperative
+        if first in self.verbs and not asks and rng.random() < 0.65:
             return f"{rng.choice(self.bank.manners['openings_imperative'])} {text}"
         opening = rng.choice(self.bank.manners["openings"])
         return f"{opening}{'' if opening.endswith(',') or rng.random() < 0.5 else ','} {text}"
+
+
+def _plural_verb(match: re.Match) -> str:
+    before, after = match[1], match[2]
+    return f"{IN_THE_PLURAL[before]} {{thing}}" if before else f"{{thing}} {IN_THE_PLURAL[after]}"
 
 
 def _pinned(phrase: Phrase) -> str:
@@ -272,10 +294,9 @@ def _pinned(phrase: Phrase) -> str:
     return phrase.place or phrase.entry.partition("/")[2]
 
 
-def _weight(tool: str, values: list[list[Phrase]]) -> float:
-    """Setters, which have more to learn, come up more often than getters; slowly more with more phrases."""
-    phrases = sum(len(group) for group in values)
-    return phrases**0.5
+def _weight(values: list[list[Phrase]]) -> float:
+    """A tool with more phrases, and so more to learn, comes up slowly more often."""
+    return sum(len(group) for group in values) ** 0.5
 
 
 def _with_value(

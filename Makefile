@@ -1,0 +1,63 @@
+# From a bare machine to a trained, evaluated model: `make all`. Works with GNU make 3.81 and later.
+# What changes a result is no variable here but a parameter in params.yaml: make's variables are invisible to DVC.
+
+# PYTHON makes the virtual environment. TORCH_INDEX is one more index of wheels, for the CPU build of torch:
+# make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
+PYTHON ?= python3
+TORCH_INDEX ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+# The query reaches Python through the environment alone. `value` keeps make from expanding a `$` in it, and no recipe
+# names it, so that quotes, $() and backticks are text.
+override Q := $(value Q)
+export Q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup data train evaluate predict all test lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+setup: $(INSTALLED) ## install the requirements into .venv (about 3 minutes, 2.1 GB with the CPU build of torch)
+	@git rev-parse -q --verify HEAD >/dev/null 2>&1 || echo "not in a git repository with a commit, which DVC needs:" \
+	    "clone the project, or run git init && git add . && git commit" >&2
+
+data: setup ## write, check and lay out the training data: dvc repro prepare (about 3 minutes)
+	$(BIN)/dvc repro prepare
+
+train: setup ## train the three stages, on new data where it is stale: dvc repro agent_tuning (about 15 minutes)
+	$(BIN)/dvc repro agent_tuning
+
+evaluate: setup ## score the models, trained anew where they are stale: dvc repro evaluate (about 18 minutes)
+	$(BIN)/dvc repro evaluate
+
+predict: setup ## print the call of one query: make predict Q="set my side to 21" (about 10 seconds)
+	@test -n "$$Q" || { echo 'make predict needs a query: make predict Q="set my side to 21"' >&2; exit 1; }
+	@$(BIN)/python scripts/predict.py
+
+all: setup ## everything: setup, the whole pipeline, the scores as a table (under 30 minutes)
+	$(BIN)/dvc repro
+	@$(BIN)/python scripts/scores.py
+
+test: setup ## run every test (about 5 minutes)
+	$(BIN)/python -m pytest
+
+lint: setup ## check the code with ruff (a second)
+	$(BIN)/ruff check .
+
+clean: ## remove data, models and readings that the pipeline wrote; never data/ledger, secrets or DVC's cache
+	rm -rf data/generated data/refined data/prepared metrics/timing models/.work
+	rm -rf models/tool_memorization models/retrieval_training models/agent_tuning
+
+$(INSTALLED): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed, $(PYTHON) is " + sys.version.split()[0] + ": make setup PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -r requirements.txt $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)")
+	touch $@

@@ -1,0 +1,275 @@
+"""Score all three models on rows that none of them was trained on, beside methods that need no model.
+
+reads   params.yaml (catalog, evaluate), data/prepared/, models/ of the three training stages
+writes  metrics/evaluate.json            every score with its number of rows and 95% interval
+        metrics/predictions/<slice>.jsonl  what the final model answered to each query
+        plots/evaluate/                  by_kind.csv, confusion.csv
+        metrics/timing/evaluate.json     seconds, milliseconds per query
+
+Slices: seen_phrasing (words of the training set, other values and places), heldout_phrasing (phrases never trained
+on), heldout_combination (a tool and a place never trained on together), spoken_dev and spoken_test (requests as
+people say them). About two minutes on two cores.
+"""
+
+import csv
+import statistics
+import time
+from collections import defaultdict
+
+from toolgen import baselines, car, catalog, checkpoints, checks, console, metrics, params, records
+from toolgen.calltext import segments
+from toolgen.decoding import Decoder
+from toolgen.numbers import normalise
+
+MEMORIZATION, RETRIEVAL = "data/prepared/tool_memorization.json", "data/prepared/retrieval_training.json"
+AGENT, ROWS = "data/prepared/agent_tuning.json", "data/prepared/evaluation.jsonl"
+METRICS, TIMING = "metrics/evaluate.json", "metrics/timing/evaluate.json"
+PREDICTIONS, PLOTS = "metrics/predictions", "plots/evaluate"
+SPOKEN = ("spoken_dev", "spoken_test")
+
+
+def main() -> None:
+    options = params.read()
+    settings = options.evaluate
+    tools = catalog.load(options.catalog)
+    rows = known_rows(tools)
+    started = time.monotonic()
+    stages = ("tool_memorization", "retrieval_training", "agent_tuning")
+    models = {stage: Decoder(checkpoints.load(f"models/{stage}")) for stage in stages}
+    final = models["agent_tuning"]
+    queries = [row["query"] for row in rows]
+
+    print("evaluate: memorization and retrieval")
+    descriptions = records.read_json(MEMORIZATION)
+    scores: dict = {"memorization": {
+        stage: memorization_scores(models[stage], descriptions, settings.batch_size)
+        for stage in ("tool_memorization", "agent_tuning")
+    }}  # fmt: skip
+    training = records.read_json(RETRIEVAL)
+    rankings = {
+        stage: models[stage].retrieved(queries, settings.batch_size) for stage in ("retrieval_training", "agent_tuning")
+    }
+    rankings |= peers(queries, training, tools, settings.seed)
+    scores["retrieval"] = {name: retrieval_scores(rows, ranked, tools) for name, ranked in rankings.items()}
+
+    print("evaluate: calls")
+    decoded = time.monotonic()
+    texts = final.texts(queries, settings.batch_size)
+    decoded = time.monotonic() - decoded
+    free = final.texts(queries, settings.batch_size, constrained=False)
+    scores["calls"] = by_slice(rows, [final.read(text) for text in texts], tools, settings)
+    scores["calls_unconstrained"] = by_slice(rows, [final.read(text) for text in free], tools, settings, brief=True)
+    copied = nearest_calls(queries, tools)
+    scores["calls_nearest_query"] = by_slice(rows, copied, tools, settings, brief=True)
+
+    records.write_json(METRICS, scores)
+    write_predictions(rows, texts, tools)
+    write_plots(rows, scores, texts, tools)
+    latencies = single_query_milliseconds(final, [row["query"] for row in rows if row["slice"] in SPOKEN])
+    records.write_json(TIMING, {
+        "seconds": round(time.monotonic() - started, 1),
+        "ms_per_query_batched": round(1000 * decoded / len(rows), 2),
+        "ms_per_query_single": latencies,
+    })  # fmt: skip
+    for name, score in scores["calls"].items():
+        print(f"evaluate: {name} exact match {score['exact_match']['value']} of {score['exact_match']['n']} rows")
+
+
+def known_rows(tools: catalog.Catalog) -> list[dict]:
+    """The evaluation rows; raises BadRecord where an accepted call is not one that the catalog's tools can make."""
+    rows = list(records.read_jsonl(ROWS))
+    for number, row in enumerate(rows, 1):
+        for call in (call for calls in row["accept"] for call in calls):
+            try:
+                checks.check_call(call, tools)
+            except checks.Rejected as fault:
+                raise records.BadRecord(f"{ROWS}:{number}: {fault}") from None
+    if not rows:
+        raise records.BadRecord(f"{ROWS}: no evaluation rows")
+    return rows
+
+
+def memorization_scores(decoder: Decoder, rows: list[dict], batch_size: int) -> dict:
+    gold = [row["token"] for row in rows]
+    ranked = decoder.described([row["description"] for row in rows], batch_size)
+    predicted = [f"<<{names[0]}>>" for names in ranked]
+    right = [a == b for a, b in zip(gold, predicted, strict=True)]
+    return {"accuracy": round(statistics.mean(right), 4), "macro_f1": round(metrics.macro_f1(gold, predicted), 4)}
+
+
+def peers(queries: list[str], training: list[dict], tools: catalog.Catalog, seed: int) -> dict[str, list[list[str]]]:
+    """Rankings of tool names by methods without a network, over the same queries."""
+    plain = [normalise(query) for query in queries]
+    documents = [normalise(f"{tool.name} {tool.description}".replace("_", " ")) for tool in tools.tools]
+    names = [tool.name for tool in tools.tools]
+    asked = [row for row in training if row["relevant_tool_tokens"]]
+    texts = [normalise(row["query"]) for row in asked]
+    labels = [[tools.by_token[token].name for token in row["relevant_tool_tokens"]] for row in asked]
+    return {
+        "bm25": baselines.bm25(documents, names)(plain),
+        "bm25_training_queries": baselines.bm25(documents + texts, [[name] for name in names] + labels)(plain),
+        "tfidf_classifier": baselines.tfidf_classifier(texts, labels, seed)(plain),
+    }
+
+
+def retrieval_scores(rows: list[dict], rankings: list[list[str]], tools: catalog.Catalog) -> dict:
+    """Per slice, over the rows that want a tool: recall@k, MRR, NDCG@k with the full ideal DCG."""
+    scores = {}
+    for name, indices in slices(rows).items():
+        wanted = [(rankings[i], relevant) for i in indices if (relevant := relevant_tools(rows[i], tools))]
+        if wanted:
+            scores[name] = {"n": len(wanted)} | {
+                measure: round(statistics.mean(function(ranked, relevant) for ranked, relevant in wanted), 4)
+                for measure, function in RETRIEVAL_MEASURES.items()
+            }
+    return scores
+
+
+RETRIEVAL_MEASURES = {
+    **{f"recall_at_{k}": lambda ranked, relevant, k=k: metrics.recall_at_k(ranked, relevant, k) for k in (1, 3, 5)},
+    "mrr": metrics.reciprocal_rank,
+    **{f"ndcg_at_{k}": lambda ranked, relevant, k=k: metrics.ndcg_at_k(ranked, relevant, k) for k in (1, 3, 5)},
+}
+
+
+def relevant_tools(row: dict, tools: catalog.Catalog) -> set[str]:
+    """The tools of the first accepted list of calls."""
+    return {tools.tool_of(call).name for call in row["accept"][0]}
+
+
+def nearest_calls(queries: list[str], tools: catalog.Catalog) -> list[list[dict]]:
+    """The calls of the training query that BM25 finds nearest, copied."""
+    training = records.read_json(AGENT)
+    calls = [
+        [
+            {"name": tool.function, "arguments": {**tool.bound, **step["action_input"]}}
+            for step in row["plan_sequence"]
+            for tool in [tools.by_token[step["action"]]]
+        ]
+        for row in training
+    ]
+    find = baselines.nearest_query([normalise(row["query"]) for row in training], calls)
+    return find([normalise(query) for query in queries])
+
+
+def slices(rows: list[dict]) -> dict[str, list[int]]:
+    """Row numbers by slice, and of the whole spoken set."""
+    found = defaultdict(list)
+    for i, row in enumerate(rows):
+        found[row["slice"]].append(i)
+        if row["slice"] in SPOKEN:
+            found["spoken"].append(i)
+    return dict(sorted(found.items()))
+
+
+def by_slice(
+    rows: list[dict], answers: list[list[dict] | None], tools: catalog.Catalog, settings: params.Evaluate,
+    brief: bool = False,
+) -> dict:  # fmt: skip
+    """Call scores per slice; `answers` hold None for a text that is no calls."""
+    return {
+        name: call_scores([rows[i] for i in indices], [answers[i] for i in indices], tools, settings, brief)
+        for name, indices in slices(rows).items()
+    }
+
+
+def call_scores(
+    rows: list[dict], answers: list[list[dict] | None], tools: catalog.Catalog, settings: params.Evaluate, brief: bool
+) -> dict:
+    pairs = [(calls or [], row["accept"]) for row, calls in zip(rows, answers, strict=True)]
+    exact = [calls is not None and metrics.exact_match(calls, row["accept"])
+             for row, calls in zip(rows, answers, strict=True)]  # fmt: skip
+
+    def score(values: list) -> dict:
+        return metrics.summary([float(value) for value in values], settings.seed)
+
+    scores = {"exact_match": score(exact), "valid_calls": score([valid(calls, tools) for calls in answers])}
+    if brief:
+        return scores
+    scores |= {
+        "exact_match_ordered": score([metrics.exact_match_ordered(*pair) for pair in pairs]),
+        "tool_accuracy": score([metrics.tools_match(*pair) for pair in pairs]),
+        "name_accuracy": score([metrics.names_match(*pair) for pair in pairs]),
+        "argument_accuracy": score([metrics.argument_accuracy(*pair) for pair in pairs]),
+        "soft_accuracy": score([metrics.soft_accuracy(*pair) for pair in pairs]),
+        "end_state": score([same_end_state(*pair, tools) for pair in pairs]),
+        "abstention": metrics.abstention([(not calls, [] in accept) for calls, accept in pairs]),
+    }
+    kinds = defaultdict(list)
+    for row, right in zip(rows, exact, strict=True):
+        kinds[row["kind"]].append(right)
+    return scores | {"exact_match_by_kind": {kind: score(values) for kind, values in sorted(kinds.items())}}
+
+
+def valid(calls: list[dict] | None, tools: catalog.Catalog) -> bool:
+    """Whether every call names a tool that exists and fits its schema."""
+    if calls is None:
+        return False
+    try:
+        for call in calls:
+            checks.check_call(call, tools)
+    except checks.Rejected:
+        return False
+    return True
+
+
+def same_end_state(calls: list[dict], accept: list[list[dict]], tools: catalog.Catalog) -> bool:
+    """Whether the calls read the same and leave the car the same as an accepted list, whatever its state before."""
+    if not tools.properties:
+        return metrics.exact_match(calls, accept)
+
+    def outcome(calls: list[dict]) -> tuple | None:
+        simulated, reads = car.Car(tools), []
+        try:
+            for call in calls:
+                simulated.execute(call)
+                if "value" not in call["arguments"]:
+                    reads.append((call["arguments"]["propertyName"], call["arguments"]["areaId"]))
+        except car.Refused:
+            return None
+        return simulated.written, sorted(reads)
+
+    end = outcome(calls)
+    return end is not None and any(end == outcome(gold) for gold in accept)
+
+
+def write_predictions(rows: list[dict], texts: list[str], tools: catalog.Catalog) -> None:
+    for name, indices in slices(rows).items():
+        if name != "spoken":
+            records.write_jsonl(f"{PREDICTIONS}/{name}.jsonl", (
+                {"query": rows[i]["query"], "kind": rows[i]["kind"], "calls": texts[i]} for i in indices
+            ))  # fmt: skip
+
+
+def write_plots(rows: list[dict], scores: dict, texts: list[str], tools: catalog.Catalog) -> None:
+    """Exact match by kind over the spoken set, and which tool was taken for which in requests for one tool."""
+    with records.written_whole(f"{PLOTS}/by_kind.csv") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("kind", "exact_match"))
+        for kind, score in scores["calls"].get("spoken", {}).get("exact_match_by_kind", {}).items():
+            table.writerow((kind, score["value"]))
+    with records.written_whole(f"{PLOTS}/confusion.csv") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("actual", "predicted"))
+        for row, text in zip(rows, texts, strict=True):
+            if row["kind"] not in ("single", "group") or row["slice"] == "validation":
+                continue
+            actual = segments(row["accept"][0], tools)[0][0].name
+            named = text.split(">>")[0].removeprefix("<<") if text else "no call"
+            table.writerow((actual, named))
+
+
+def single_query_milliseconds(decoder: Decoder, queries: list[str]) -> dict:
+    """Median and 95th percentile of one query at a time on one thread, from its text to its calls."""
+    times = []
+    with checkpoints.one_thread():
+        for query in queries[:200]:
+            start = time.perf_counter()
+            decoder.calls([query], batch_size=1)
+            times.append(1000 * (time.perf_counter() - start))
+    times.sort()
+    return {"median": round(statistics.median(times), 2), "p95": round(times[int(0.95 * (len(times) - 1))], 2)}
+
+
+if __name__ == "__main__":
+    console.run(main, __doc__, (params.BadParams, records.BadRecord, checkpoints.BadCheckpoint))

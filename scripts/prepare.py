@@ -1,0 +1,81 @@
+"""Lay the dataset out for training: one file for each stage, in the forms that ToolGen's users know.
+
+reads   params.yaml (catalog, refine.spoken), data/refined/dataset.jsonl, the catalog, the spoken evaluation set
+writes  data/prepared/tool_memorization.json   [{"description", "token"}]
+        data/prepared/retrieval_training.json  [{"query", "relevant_tool_tokens"}]
+        data/prepared/agent_tuning.json        [{"query", "plan_sequence", "final_answer"}]
+        data/prepared/evaluation.jsonl         {"query", "kind", "accept", "slice"}
+        metrics/prepare.json                   how many rows in each
+
+About ten seconds.
+"""
+
+from collections import Counter
+
+from toolgen import calltext, catalog, console, dataset, params, records, splits
+
+DATASET, METRICS = "data/refined/dataset.jsonl", "metrics/prepare.json"
+MEMORIZATION = "data/prepared/tool_memorization.json"
+RETRIEVAL = "data/prepared/retrieval_training.json"
+AGENT = "data/prepared/agent_tuning.json"
+EVALUATION = "data/prepared/evaluation.jsonl"
+
+
+def main() -> None:
+    options = params.read()
+    tools = catalog.load(options.catalog)
+    memorization = [{"description": tool.description, "token": tool.token} for tool in tools.tools]
+    retrieval, agent, evaluation = [], [], []
+    for row in records.read_jsonl(DATASET):
+        query, calls = dataset.query_and_calls(row)
+        if row["split"] == "train":
+            tokens = dict.fromkeys(tools.tool_of(call).token for call in calls)
+            retrieval.append({"query": query, "relevant_tool_tokens": list(tokens)})
+            agent.append({"query": query, "plan_sequence": plan(calls, tools), "final_answer": answer(calls)})
+        else:
+            slice_ = "validation" if row["split"] == "validation" else row["slice"]
+            evaluation.append({"query": query, "kind": kind(calls, tools), "accept": [calls], "slice": slice_})
+    evaluation += spoken_rows(options.refine)
+    for path, rows in ((MEMORIZATION, memorization), (RETRIEVAL, retrieval), (AGENT, agent)):
+        with records.written_whole(path) as file:
+            file.write("[\n" + ",\n".join(map(records.dumps, rows)) + "\n]\n")
+    records.write_jsonl(EVALUATION, evaluation)
+    records.write_json(METRICS, {
+        "tool_memorization": len(memorization),
+        "retrieval_training": len(retrieval),
+        "agent_tuning": len(agent),
+        "evaluation": dict(sorted(Counter(row["slice"] for row in evaluation).items())),
+    })  # fmt: skip
+    print(f"prepare: {len(memorization)} tools, {len(agent):,} training and {len(evaluation):,} evaluation rows")
+
+
+def plan(calls: list[dict], tools: catalog.Catalog) -> list[dict]:
+    """The calls as ToolGen's steps; what the tool binds is left out of the input."""
+    steps = []
+    for call in calls:
+        tool = tools.tool_of(call)
+        arguments = {key: value for key, value in call["arguments"].items() if key not in tool.bound}
+        steps.append({"thought": tool.description, "action": tool.token, "action_input": arguments})
+    return steps
+
+
+def answer(calls: list[dict]) -> str:
+    return "Done." if calls else "There is nothing for me to do."
+
+
+def kind(calls: list[dict], tools: catalog.Catalog) -> str:
+    pieces = len(calltext.segments(calls, tools))
+    return "no-call" if pieces == 0 else "parallel" if pieces > 1 else "group" if len(calls) > 1 else "single"
+
+
+def spoken_rows(settings: params.Refine) -> list[dict]:
+    """The spoken set in two halves by hash: of `dev` the misses may be read, of `test` the scores alone."""
+    rows = []
+    for row in records.read_jsonl(settings.spoken):
+        half = "dev" if splits.is_held_out(0, row["query"], 0.5) else "test"
+        rows.append({**row, "slice": f"spoken_{half}"})
+    return rows
+
+
+if __name__ == "__main__":
+    console.run(main, __doc__, (params.BadParams, records.BadRecord))

@@ -1,0 +1,83 @@
+"""Muon for the hidden matrices, AdamW for everything else, behind one optimizer's face.
+
+Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) replaces a matrix's momentum by the nearest
+orthogonal matrix, found by Newton-Schulz iterations. torch.optim.Muon iterates in bfloat16, matrix by matrix, which
+on a processor without bfloat16 units costs more than the model itself; here matrices of one shape are iterated
+together, in float32 on a CPU and in bfloat16 on a GPU.
+"""
+
+import torch
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+
+
+class MuonWithAdamW(torch.optim.Optimizer):
+    """`matrices` [m, n] are stepped by Muon, `others` of any shape by AdamW, each group at its own learning rate.
+
+    Muon's step is scaled by 0.2 sqrt(max(m, n)), so that its size is that of AdamW's (Liu et al. 2025,
+    https://arxiv.org/abs/2502.16982) and one learning rate fits all shapes.
+    """
+
+    def __init__(
+        self, matrices: list, others: list, learning_rate: float, other_learning_rate: float, weight_decay: float,
+        momentum: float = 0.95,
+    ):  # fmt: skip
+        adamw = {"betas": (0.9, 0.95), "eps": 1e-8}
+        super().__init__(
+            [
+                {"params": matrices, "lr": learning_rate, "weight_decay": weight_decay, "momentum": momentum},
+                {"params": others, "lr": other_learning_rate, "weight_decay": 0.0, **adamw},
+            ],
+            {},
+        )
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        matrices, others = self.param_groups
+        shapes: dict[tuple, list[torch.nn.Parameter]] = {}
+        for weight in matrices["params"]:
+            if weight.grad is not None:
+                shapes.setdefault(tuple(weight.shape), []).append(weight)
+        for shape, weights in shapes.items():
+            updates = orthogonalized(torch.stack([self._momentum(weight, matrices["momentum"]) for weight in weights]))
+            scale = 0.2 * max(shape) ** 0.5
+            for weight, update in zip(weights, updates, strict=True):
+                weight.mul_(1 - matrices["lr"] * matrices["weight_decay"])
+                weight.add_(update, alpha=-matrices["lr"] * scale)
+        for weight in others["params"]:
+            if weight.grad is not None:
+                self._adamw(weight, others)
+
+    def _momentum(self, weight: torch.nn.Parameter, momentum: float) -> torch.Tensor:
+        """The gradient, looked ahead along its running mean (Nesterov)."""
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        state["momentum"].lerp_(weight.grad, 1 - momentum)
+        return weight.grad.lerp(state["momentum"], momentum)
+
+    def _adamw(self, weight: torch.nn.Parameter, group: dict) -> None:
+        state = self.state[weight]
+        if not state:
+            state.update(step=0, mean=torch.zeros_like(weight), square=torch.zeros_like(weight))
+        state["step"] += 1
+        slow, fast = group["betas"]
+        state["mean"].lerp_(weight.grad, 1 - slow)
+        state["square"].lerp_(weight.grad.square(), 1 - fast)
+        corrected = (state["square"] / (1 - fast ** state["step"])).sqrt_().add_(group["eps"])
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        weight.addcdiv_(state["mean"], corrected, value=-group["lr"] / (1 - slow ** state["step"]))
+
+
+def orthogonalized(matrices: torch.Tensor) -> torch.Tensor:
+    """About the nearest orthogonal matrix of each of `matrices` [count, m, n]: singular values near 1."""
+    a, b, c = COEFFICIENTS
+    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    tall = x.shape[1] > x.shape[2]
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.mT if tall else x).to(matrices.dtype)

@@ -1,0 +1,140 @@
+"""Tool tokens survive: added, trained, saved, loaded, merged, on tied and untied, full and LoRA models."""
+
+import pytest
+import torch
+from toolgen import catalog as catalogs
+from toolgen import checkpoints, training
+from toolgen.checkpoints import BadCheckpoint, Checkpoint, Info
+from toolgen.conversations import DESCRIBE, encode_prompt, memorization
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+SETTINGS = training.Settings(
+    num_epochs=2, batch_size=8, max_length=64, optimizer="adamw", learning_rate=0.01, embedding_learning_rate=0.01,
+    weight_decay=0.0, warmup_ratio=0.0, lr_scheduler_type="constant", label_smoothing=0.0, split_words=0.0,
+    word_dropout=0.0, seed=0,
+)  # fmt: skip
+
+
+@pytest.fixture(params=[True, False], ids=["tied", "untied"])
+def base_folder(request, small, tmp_path):
+    """A small pretrained model of the hub's form: a folder without tool tokens."""
+    tokenizer = checkpoints.from_scratch(["open the window", "warm my seat"], SHAPE, 0)[1]
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, tie_word_embeddings=request.param, eos_token_id=0, pad_token_id=1, bos_token_id=None,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    return tmp_path / "base"
+
+
+SHAPE = checkpoints.Shape(vocab_size=400, hidden_size=32, intermediate_size=64, num_layers=1, num_heads=2)
+
+
+def prepared(folder, catalog, lora_r):
+    model, tokenizer = checkpoints.base(str(folder), None, "none")
+    new_ids = checkpoints.add_tool_tokens(model, tokenizer, catalog)
+    if lora_r:
+        model = checkpoints.add_adapter(model, new_ids, lora_r, 16, 0.0, "none")
+    return Checkpoint(model, tokenizer, catalog, Info("tool_memorization", str(folder), adapter=lora_r > 0)), new_ids
+
+
+def top_tools(checkpoint):
+    """The most likely next token behind three prompts."""
+    checkpoint.model.eval()
+    found = []
+    for text in ("open the window", "warm my seat", "how fast are we"):
+        ids = torch.tensor([encode_prompt(text, DESCRIBE, checkpoint.tokenizer, 64)])
+        with torch.no_grad():
+            found.append(int(checkpoint.model(input_ids=ids).logits[0, -1].argmax()))
+    return found
+
+
+@pytest.mark.parametrize("lora_r", [0, 4], ids=["full", "lora"])
+def test_train_save_load_merge_gives_the_same_answers(base_folder, small, tmp_path, catalog_path, lora_r):
+    checkpoint, new_ids = prepared(base_folder, small.catalog, lora_r)
+    table = checkpoint.model.get_input_embeddings()
+    old = first_rows(table, min(new_ids)).clone()
+    new = rows(table, new_ids).clone()
+    examples = [memorization({"description": tool.description, "token": tool.token}) for tool in small.catalog.tools[:16]]
+    training.train(checkpoint.model, checkpoint.tokenizer, examples, SETTINGS, tmp_path / "work")
+    table = checkpoint.model.get_input_embeddings()
+    assert not torch.equal(rows(table, new_ids), new), "the tool tokens were not trained"
+    if lora_r:
+        assert torch.equal(first_rows(table, min(new_ids)), old), "LoRA must leave the old rows alone"
+    checkpoints.save(tmp_path / "saved", checkpoint, catalog_path)
+    loaded = checkpoints.load(tmp_path / "saved")
+    assert len(loaded.tokenizer) == len(checkpoint.tokenizer)
+    assert top_tools(loaded) == top_tools(checkpoint)
+    if lora_r:
+        tied = loaded.model.config.tie_word_embeddings
+        merged = loaded.model.merge_and_unload()
+        assert (merged.get_input_embeddings().weight is merged.get_output_embeddings().weight) == tied
+        assert top_tools(Checkpoint(merged, loaded.tokenizer, small.catalog, loaded.info)) == top_tools(checkpoint)
+        merged.save_pretrained(tmp_path / "merged")
+        again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+        assert top_tools(Checkpoint(again, loaded.tokenizer, small.catalog, loaded.info)) == top_tools(checkpoint)
+
+
+def test_a_second_stage_goes_on_training_the_adapter(base_folder, small, tmp_path, catalog_path):
+    checkpoint, new_ids = prepared(base_folder, small.catalog, 4)
+    checkpoints.save(tmp_path / "saved", checkpoint, catalog_path)
+    again = checkpoints.load(tmp_path / "saved", trainable=True)
+    assert any(weight.requires_grad for weight in again.model.parameters())
+    before = rows(again.model.get_input_embeddings(), new_ids).clone()
+    examples = [memorization({"description": tool.description, "token": tool.token}) for tool in small.catalog.tools[:8]]
+    training.train(again.model, again.tokenizer, examples, SETTINGS, tmp_path / "work")
+    assert not torch.equal(rows(again.model.get_input_embeddings(), new_ids), before)
+
+
+def rows(table, indices):
+    with torch.no_grad():
+        return table(torch.tensor(indices))
+
+
+def first_rows(table, count):
+    return rows(table, list(range(count)))
+
+
+def test_new_rows_start_as_the_mean_of_their_words(base_folder, small):
+    model, tokenizer = checkpoints.base(str(base_folder), None, "none")
+    word = "window"
+    tools = catalogs.build([{"name": word, "description": ""}], [])
+    ids = checkpoints.encode_text(f" {word}", tokenizer)
+    wanted = model.get_input_embeddings().weight[ids].mean(0).detach().clone()
+    checkpoints.add_tool_tokens(model, tokenizer, tools)
+    got = model.get_input_embeddings().weight[tokenizer.convert_tokens_to_ids(f"<<{word}>>")]
+    assert torch.allclose(got, wanted)
+
+
+def test_numbers_are_whole_tokens(small):
+    for text, count in ((" 21", 1), (" 21.5", 2), (" -2", 1), (" 100", 1)):
+        assert len(checkpoints.encode_text(text, small.tokenizer)) == count, text
+
+
+@pytest.mark.parametrize("make", ["missing", "empty", "not ours"])
+def test_a_folder_without_a_model_is_refused_in_one_line(tmp_path, make):
+    folder = tmp_path / "model"
+    if make != "missing":
+        folder.mkdir()
+    if make == "not ours":
+        (folder / "config.json").write_text("{}")
+    with pytest.raises(BadCheckpoint, match="make train") as error:
+        checkpoints.load(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unreachable_base_model_is_refused_in_one_line(tmp_path):
+    with pytest.raises(BadCheckpoint, match="local folder") as error:
+        checkpoints.base(str(tmp_path / "nowhere"), None, "none")
+    assert "\n" not in str(error.value)
+
+
+def test_saving_replaces_the_old_folder_whole(small, tmp_path, catalog_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "stale").write_text("old")
+    checkpoints.save(folder, small, catalog_path)
+    assert not (folder / "stale").exists() and (folder / "toolgen.json").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
