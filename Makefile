@@ -20,10 +20,10 @@ override Q := $(value Q)
 export Q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train evaluate predict all test lint clean
+.PHONY: help setup data train evaluate predict all test lint bench-generate clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: $(INSTALLED) ## install the requirements into .venv (about 3 minutes, 2.1 GB with the CPU build of torch)
 	@git rev-parse -q --verify HEAD >/dev/null 2>&1 || echo "not in a git repository with a commit, which DVC needs:" \
@@ -51,6 +51,9 @@ test: setup ## run every test (about 5 minutes)
 
 lint: setup ## check the code with ruff (a second)
 	$(BIN)/ruff check .
+
+bench-generate: setup ## measure speed and memory of a paid teacher against a local server (about 4 minutes)
+	$(BIN)/python bench/generate.py
 
 clean: ## remove data, models and readings that the pipeline wrote; never data/ledger, secrets or DVC's cache
 	rm -rf data/generated data/refined data/prepared metrics/timing models/.work

@@ -13,9 +13,10 @@ import argparse
 import os
 from pathlib import Path
 
+from tqdm import tqdm
+
 from toolgen import checkpoints, console, records
 from toolgen.decoding import Decoder
-from tqdm import tqdm
 
 BATCH_SIZE = 256
 

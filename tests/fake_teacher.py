@@ -41,9 +41,10 @@ class FakeTeacher(ThreadingHTTPServer):
         self.answer = answer or self.well_written
         self.rng, self.lock = random.Random(seed), threading.Lock()
         self.requests, self.answered, self.met = Counter(), Counter(), Counter()
-        self.headers: list[dict] = []
+        self.count = 0
+        self.heads: list[dict] = []  # the headers of the last requests
         self.script: list[str] = []  # faults to come, before any that are drawn
-        self.on_request = self.on_answer = lambda count: None
+        self.on_request = lambda count: None  # called with the number of requests so far
         self.most_at_once = self.at_once = 0
 
     @property
@@ -71,7 +72,8 @@ class FakeTeacher(ThreadingHTTPServer):
         """What a diligent model would write for one of data/prompts: all that is asked for, in words without sense."""
         if "# The items" in prompt:
             numbers = re.findall(r'^\{"number": (\d+)', prompt.partition("# The items")[2], re.MULTILINE)
-            return json.dumps({"verdicts": [{"number": int(n), "fits": int(n) % 3 > 0, "why": "because"} for n in numbers]})
+            verdicts = [{"number": int(n), "fits": int(n) % 3 > 0, "why": "because"} for n in numbers]
+            return json.dumps({"verdicts": verdicts})
         rng = random.Random(prompt)
         lines = re.findall(r"^\d+\. (.+)$", prompt.partition("# Your task")[2], re.MULTILINE)
         return json.dumps({"queries": [self.item(line, rng) for line in lines]})
@@ -112,10 +114,11 @@ class Handler(BaseHTTPRequestHandler):
         server, sha = self.server, hashlib.sha1(prompt.encode()).hexdigest()
         with server.lock:
             server.requests[sha] += 1
-            server.headers.append({name.lower(): value for name, value in self.headers.items()} | {"path": self.path})
+            server.heads = [*server.heads[-99:], dict(self.headers)]
             server.at_once += 1
             server.most_at_once = max(server.most_at_once, server.at_once)
-            count = sum(server.requests.values()) if server.on_request.__name__ != "<lambda>" else 0
+            server.count += 1
+            count = server.count
         server.on_request(count)
         time.sleep(server.latency)
         with server.lock:
@@ -130,8 +133,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send(200, in_gemini(text, prompt) if gemini else in_openai(text, prompt))
         with server.lock:
             server.answered[sha] += 1
-            count = sum(server.answered.values()) if server.on_answer.__name__ != "<lambda>" else 0
-        server.on_answer(count)
 
     def misbehave(self, fault: str) -> None:
         status = fault.partition(" ")[0]

@@ -42,7 +42,7 @@ def test_random_weights_write_nothing_but_valid_calls(small):
 
 
 def test_batches_answer_as_single_queries_do(small):
-    queries = ["open the window", "warm my seat up and set the passenger to 21 degrees", "hello", "lock all the doors now"]
+    queries = ["open the window", "warm my seat up and set the passenger to 21 degrees", "hello", "lock all the doors"]
     decoder = Decoder(small)
     assert decoder.texts(queries, batch_size=4) == [decoder.texts([query], batch_size=1)[0] for query in queries]
 
@@ -56,9 +56,9 @@ def test_the_grammar_follows_every_training_completion(small):
             value = {}
             if tool.writes:
                 schema = item.value_schema(item.area(areas[0]))
-                value = {"value": True if schema["type"] == "boolean" else schema.get("enum", [schema.get("minimum")])[0]}
-                if value["value"] is None:
+                if not item.writable_on_request:
                     continue
+                value = {"value": schema.get("enum", [schema.get("minimum", True)])[0]}
             steps = [{"thought": "", "action": tool.token, "action_input": {"areaId": area, **value}} for area in areas]
             row = {"query": "q", "plan_sequence": steps, "final_answer": ""}
             ids = encode_completion(agent_conversation(row, small.catalog), small.tokenizer)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from test_checkpoints import SETTINGS
+
 from toolgen import training
 from toolgen.conversations import CALL, Conversation
 from toolgen.muon import MuonWithAdamW, orthogonalized
@@ -12,7 +13,7 @@ from toolgen.muon import MuonWithAdamW, orthogonalized
 ROWS = [
     Conversation("open my window", CALL, (("<<WINDOW_POS&&set>>", (" front left", " 10")),)),
     Conversation("hello there how are you doing on this fine day", CALL, ()),
-    Conversation("how fast are we and is the tank low", CALL, (("<<PERF_VEHICLE_SPEED&&get>>", ()), ("<<FUEL_LEVEL_LOW&&get>>", ()))),
+    Conversation("how fast, how far", CALL, (("<<PERF_VEHICLE_SPEED&&get>>", ()), ("<<RANGE_REMAINING&&get>>", ()))),
 ]  # fmt: skip
 
 
@@ -33,16 +34,17 @@ def test_padding_changes_no_loss(small):
 
 
 def test_labels_are_the_completion_and_its_end(small):
-    labels = training.Batches(small.tokenizer, SETTINGS)(ROWS)["labels"]
-    assert labels.shape == (3, 4)  # token, place in two words, value: five with the end, less what BPE merges
-    assert labels[1].tolist() == [training.IGNORED] * 3 + [small.tokenizer.eos_token_id]
+    labels = training.Batches(small.tokenizer, SETTINGS)(ROWS[1:])["labels"]
+    end = small.tokenizer.eos_token_id
+    tools = small.tokenizer.convert_tokens_to_ids(["<<PERF_VEHICLE_SPEED&&get>>", "<<RANGE_REMAINING&&get>>"])
+    assert labels.tolist() == [[training.IGNORED, training.IGNORED, end], [*tools, end]]
 
 
 def test_training_lowers_the_loss_and_is_reproducible(small_copy, tmp_path):
     results = []
     for _ in range(2):
         checkpoint = small_copy()
-        settings = replace(SETTINGS, num_epochs=10, optimizer="muon", split_words=0.1, word_dropout=0.1)
+        settings = replace(SETTINGS, num_epochs=10, optimizer="muon", split_words=0.2, word_dropout=0.1)
         losses = []
         training.train(
             checkpoint.model, checkpoint.tokenizer, ROWS * 4, settings, tmp_path,

@@ -21,12 +21,15 @@ from transformers import (
     PreTrainedTokenizerFast,
     set_seed,
 )
+from transformers.utils import logging
 
 from . import catalog as catalogs
 from .catalog import Catalog
 from .conversations import MARKS, encode_text
 from .numbers import normalise
 from .records import read_json, write_json
+
+logging.disable_progress_bar()
 
 FROM_SCRATCH = "from_scratch"
 INFO, CATALOG = "toolgen.json", "catalog.json"
@@ -194,7 +197,7 @@ def load(folder: str | Path, trainable: bool = False) -> Checkpoint:
     """Read what `save` wrote. Raises BadCheckpoint for a folder that is missing or not one of ours."""
     folder = Path(folder)
     if not (folder / INFO).is_file():
-        raise BadCheckpoint(f"{folder} holds no model: run `make train` first, or name a folder that `make train` wrote")
+        raise BadCheckpoint(f"{folder} holds no model: run `make train`, or name a folder that it wrote")
     info = Info(**read_json(folder / INFO))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if info.adapter:

@@ -11,7 +11,7 @@ import torch
 from transformers import DynamicCache
 
 from . import calltext
-from .catalog import Catalog, Property, Tool
+from .catalog import Property, Tool
 from .checkpoints import Checkpoint
 from .conversations import CALL, DESCRIBE, RETRIEVE, encode_prompt, encode_text
 
@@ -77,7 +77,7 @@ def value_texts(item: Property, schema: dict) -> list[str]:
         return [str(value) for value in range(int(low), int(high) + 1)]
     if schema["type"] == "number" and low is not None:
         return [calltext.value_text(value / 10) for value in range(int(low * 10), int(high * 10) + 1)]
-    return [str(value) for value in range(0, 1001)] # an unbounded number: whole ones
+    return [str(value) for value in range(1001)]  # an unbounded number: whole ones
 
 
 class Decoder:
@@ -166,7 +166,8 @@ class Decoder:
         columns = torch.tensor(list(self.grammar.tools), device=self.model.device)
         found: list[list[str]] = []
         for start in range(0, len(texts), batch_size):
-            prompts = [encode_prompt(text, mark, self.tokenizer, MAX_PROMPT) for text in texts[start : start + batch_size]]
+            batch = texts[start : start + batch_size]
+            prompts = [encode_prompt(text, mark, self.tokenizer, MAX_PROMPT) for text in batch]
             ids, mask = _left_padded(prompts, self.tokenizer.pad_token_id, self.model.device)
             positions = (mask.cumsum(1) - 1).clamp(min=0)
             logits = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1).logits

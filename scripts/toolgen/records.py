@@ -56,9 +56,9 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_jsonl(path: str | Path) -> Iterator[dict]:
     """Yield the objects of a JSON Lines file; blank lines are skipped.
 
-    Raises BadRecord with `file:line` for a line that is not UTF-8 or not a JSON object.
+    Raises BadRecord for a missing file, and with `file:line` for a line that is not UTF-8 or not a JSON object.
     """
-    with Path(path).open("rb") as file:
+    with _opened(path) as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
@@ -73,10 +73,18 @@ def read_jsonl(path: str | Path) -> Iterator[dict]:
             yield record
 
 
-def read_json(path: str | Path) -> Any:
-    """Read one JSON document; raises BadRecord where it is not JSON or not UTF-8."""
+def _opened(path: str | Path) -> IO[bytes]:
     try:
-        return json.loads(Path(path).read_bytes().decode("utf-8"))
+        return Path(path).open("rb")
+    except (FileNotFoundError, IsADirectoryError):
+        raise BadRecord(f"there is no file {path}: run `dvc repro`, or the stage that writes it") from None
+
+
+def read_json(path: str | Path) -> Any:
+    """Read one JSON document; raises BadRecord where it is missing, not JSON or not UTF-8."""
+    try:
+        with _opened(path) as file:
+            return json.loads(file.read().decode("utf-8"))
     except UnicodeDecodeError:
         raise BadRecord(f"{path}: not UTF-8") from None
     except json.JSONDecodeError as error:

@@ -39,7 +39,9 @@ def run(stage: str, checkpoint: Checkpoint, rows: list[Conversation], options: T
     print(f"{stage}: {len(rows):,} examples, {result['steps']:,} steps, loss {result['loss']} -> models/{stage}")
 
 
-def replayed(rows: list[Conversation], earlier: list[list[Conversation]], share: float, seed: int) -> list[Conversation]:
+def replayed(
+    rows: list[Conversation], earlier: list[list[Conversation]], share: float, seed: int
+) -> list[Conversation]:
     """`rows` and, against forgetting, about `share` of their number from each list of `earlier` examples."""
     rng = random.Random(seed)
     count = int(share * len(rows))

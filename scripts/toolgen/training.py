@@ -7,7 +7,9 @@ from pathlib import Path
 
 import torch
 from torch.nn.functional import cross_entropy
+from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from .conversations import Conversation, encode_completion, encode_prompt
@@ -132,15 +134,22 @@ class CompletionTrainer(Trainer):
         return self.optimizer
 
 
-class Curve(TrainerCallback):
-    """Hands each logged loss to `record(step, loss, learning_rate)`."""
+class Progress(TrainerCallback):
+    """One bar with the loss behind it, in place of the Trainer's own; hands each logged loss to `record`."""
 
-    def __init__(self, record):
-        self.record = record
+    def __init__(self, steps: int, record):
+        self.bar, self.record = tqdm(total=steps, desc="train", unit="step", mininterval=1), record
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.bar.update()
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs:
+            self.bar.set_postfix(loss=logs["loss"], refresh=False)
             self.record(state.global_step, float(logs["loss"]), float(logs["learning_rate"]))
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.bar.close()
 
 
 def train(
@@ -185,16 +194,18 @@ def train(
         dataloader_drop_last=False,
         seed=settings.seed,
         use_cpu=not torch.cuda.is_available(),
+        disable_tqdm=True,
     )
     trainer = CompletionTrainer(
         model=model,
         args=arguments,
         train_dataset=_Rows(conversations),
         data_collator=batches,
-        callbacks=[Curve(both)],
+        callbacks=[Progress(steps, both)],
         settings=settings,
         lengths=lengths,
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     tail = [loss for _, loss in losses[-max(len(losses) // 10, 1) :]]
     return {"examples": len(conversations), "steps": steps, "loss": round(sum(tail) / len(tail), 4)}

@@ -124,7 +124,7 @@ class _Speaker:
         if rng.random() < 0.4 and (shared := self.shared(first, rng)) is not None:
             said, more = shared
             used |= more
-        wanted = rng.choices((2, 3, 4), (75, 20, 5))[0] - (len(said.phrases) - 1)
+        wanted = rng.choices((2, 3, 4), (82, 15, 3))[0] - (len(said.phrases) - 1)
         for _ in range(wanted - 1):
             if rng.random() < 0.08:
                 reason = rng.choice(IMPOSSIBLE)
@@ -148,7 +148,7 @@ class _Speaker:
         """`turn on the AC and the fog lights`: a second phrase with the same verb, which is said once."""
         before, slot, after = first.text.partition("{thing}")
         if not slot:
-            return None
+            return self.repeated(first, rng)
         if before:
             family = [phrase for phrase in self.beginnings.get(before, ()) if phrase is not first]
         else:
@@ -175,6 +175,18 @@ class _Speaker:
         text = one.text + rng.choice(joins) + two.text
         names = {phrase.tool.partition("&&")[0] for phrase in (first, second)}
         return Said(text, one.calls + two.calls, one.phrases + two.phrases), names
+
+    def repeated(self, phrase: Phrase, rng: random.Random) -> tuple[Said, set[str]] | None:
+        """`make it 21 for me and 23 for the passenger`: what is said once holds for two places with a value each."""
+        item = self.item(phrase)
+        if phrase.slot not in ("here", "who") or "{value}" not in phrase.text or len(item.areas) < 4:
+            return None
+        places = self.two_places(item, rng)
+        rest = "{value} {here}" if phrase.slot == "here" else "{value} for {who}"
+        one = self.filled(phrase, rng, place=places[0])
+        two = self.filled(phrase, rng, place=places[1], text=rest)
+        text = one.text + rng.choice((" and ", " and ", ", ", ", and ")) + two.text
+        return Said(text, one.calls + two.calls, one.phrases), {item.name}
 
     def two_places(self, item: Property, rng: random.Random) -> tuple[str, str]:
         single = [area.name for area in item.areas if area.name in self.bank.places]

@@ -8,10 +8,13 @@ depends on the order of arrival, more samples go on where fewer ended, and a men
 
 import hashlib
 import heapq
+import math
 import random
+from array import array
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice, tee
 
 from .. import checks
 from ..calltext import segments
@@ -25,8 +28,10 @@ from .ledger import key
 from .prompts import Prompts, Target
 
 LONGEST_ROUND = 512  # prompts
+PAGE = 32  # prompts of a plan that are kept, and read, together
 POOL = 16  # accepted queries of a tool that later prompts may show
 LEAST_SHARE = 0.1  # of a round's queries that must be accepted, or asking ends
+ENOUGH = 0.9  # of its count, below which a tool or a place is reported as short
 PATIENCE = 3  # how many times its even share a tool that is behind gets of a round, at most
 
 
@@ -45,7 +50,7 @@ class Order:
 
 @dataclass
 class Tally:
-    """What has come so far. Bounded in memory, except for eight bytes' worth of hash for each query."""
+    """What has come so far. Of a query that is not in a pool, memory keeps eight bytes."""
 
     replies: int = 0
     accepted: int = 0
@@ -55,8 +60,17 @@ class Tally:
     kinds: Counter = field(default_factory=Counter)  # kind
     tools: Counter = field(default_factory=Counter)  # (kind, tool or reason)
     places: Counter = field(default_factory=Counter)  # (kind, tool, place)
-    shapes: set[int] = field(default_factory=set)
+    shapes: list[array] = field(default_factory=lambda: [array("Q") for _ in range(4096)])  # hashes, in buckets
     pools: dict[str, list[tuple[float, str, str]]] = field(default_factory=dict)  # tool -> (-position, id, query)
+
+    def is_new(self, query: str) -> bool:
+        """Whether no query before it was the same but for numbers; it is remembered."""
+        shape = int.from_bytes(hashlib.sha1(masked(query).encode()).digest()[:8], "big")
+        bucket = self.shapes[shape % len(self.shapes)]
+        if shape in bucket:
+            return False
+        bucket.append(shape)
+        return True
 
 
 class Teacher:
@@ -81,13 +95,13 @@ class Teacher:
             raise Stopped("generate.paid.mix wants nothing that the catalog has")
         first, length = 0, self.order.seed_prompts
         while self._missing:
-            plan = self._plan(first, length)
+            self._plan(first, length)
             before = self.tally.accepted
             at = 0
             while self._missing and at < length:
-                wave = plan[at : at + -(-self._missing // self.order.queries_per_prompt)]
-                yield from self._answered(wave, first + at)
-                at += len(wave)
+                end = min(length, at + math.ceil(self._missing / self.order.queries_per_prompt))
+                yield from self._answered(first, range(first + at, first + end))
+                at = end
             gained = self.tally.accepted - before
             if self._missing and gained < LEAST_SHARE * length * self.order.queries_per_prompt:
                 reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.tally.rejected.most_common(3))
@@ -101,15 +115,31 @@ class Teacher:
     def _missing(self) -> int:
         return self.order.num_samples - self.tally.accepted
 
-    def _plan(self, first: int, length: int) -> list[dict]:
-        """The round that begins with prompt number `first`: [{"kind", "lines", "prompt"}], as it was first planned."""
-        name = key("plan", self.series, first)
-        if name not in self.asker.ledger:
-            try:
-                self.asker.ledger.append(name, {"first": first, "plan": list(self._planned(first, length))})
-            except OSError as error:
-                raise Stopped(f"{self.asker.ledger.path}: {error.strerror}") from None
-        return self.asker.ledger.get(name)["plan"]
+    def _plan(self, first: int, length: int) -> None:
+        """See that the ledger holds the plan of the round that begins with prompt number `first`."""
+        pages = range(first, first + length, PAGE)
+        if all(self._page(number) in self.asker.ledger for number in pages):
+            return
+        planned = self._planned(first, length)
+        for number in pages:
+            plan = list(islice(planned, PAGE))  # also of a page that is there, since the next depends on it
+            if self._page(number) not in self.asker.ledger:
+                try:
+                    self.asker.ledger.append(self._page(number), {"first": number, "plan": plan})
+                except OSError as error:
+                    raise Stopped(f"{self.asker.ledger.path}: {error.strerror}") from None
+
+    def _page(self, number: int) -> str:
+        return key("plan", self.series, number)
+
+    def _prompts(self, first: int, numbers: range) -> Iterator[dict]:
+        """The prompts {"kind", "lines", "prompt"} of some numbers, in the round that begins with `first`."""
+        page, plan = None, []
+        for number in numbers:
+            start = number - (number - first) % PAGE
+            if start != page:
+                page, plan = start, self.asker.ledger.get(self._page(start))["plan"]
+            yield plan[number - start]
 
     def _planned(self, first: int, length: int) -> Iterator[dict]:
         count, tally = self.order.queries_per_prompt, self.tally
@@ -152,16 +182,16 @@ class Teacher:
         chosen += rng.sample(sorted(rest), min(wording.SHOWN - len(chosen), len(rest)))
         return [query for _, query in sorted(chosen)]
 
-    def _answered(self, wave: list[dict], first: int) -> Iterator[dict]:
-        """The replies to some prompts of a plan, `first` being the number of the first, until none is missing."""
-        questions = [
-            self._question(self.model, prompt["prompt"], first + i, self.order.settings)
-            for i, prompt in enumerate(wave)
-        ]
+    def _answered(self, first: int, numbers: range) -> Iterator[dict]:
+        """The replies to the prompts of some numbers, in the round that begins with `first`, until none is missing."""
+        asked, prompts = tee(self._prompts(first, numbers))
+        questions = (
+            self._question(self.model, prompt["prompt"], number) for number, prompt in zip(numbers, asked, strict=True)
+        )
         records = self.asker.in_order(questions, self.model)
         answers = (
             Batch(number, prompt["kind"], prompt["lines"], question.about["prompt_sha"], self._read(record, number))
-            for number, (prompt, (question, record)) in enumerate(zip(wave, records, strict=True), first)
+            for number, (question, record), prompt in zip(numbers, records, prompts, strict=True)
         )
         for batch in self._judged(answers) if self.judge else answers:
             for i, item in enumerate(batch.items):
@@ -171,9 +201,9 @@ class Teacher:
                         "id": item.id, "teacher": self.order.teacher, "prompt_sha": batch.prompt_sha, "text": item.text
                     }  # fmt: skip
 
-    def _question(self, model: Model, prompt: str, number: int, settings: dict) -> Question:
+    def _question(self, model: Model, prompt: str, number: int) -> Question:
         sha = hashlib.sha1(prompt.encode("utf-8", "backslashreplace")).hexdigest()[:16]
-        name = key(self.order.teacher, model.name, prompt, settings, number)
+        name = key(self.order.teacher, model.name, prompt, self.order.settings, number)
         return Question(name, prompt, {"number": number, "prompt_sha": sha})
 
     def _read(self, record: dict, number: int) -> list["Item"]:
@@ -193,7 +223,7 @@ class Teacher:
                 waiting.append(batch)
                 if passed:
                     prompt = wording.judging(self.prompts, self.catalog, passed)
-                    yield self._question(self.judge, prompt, batch.number, self.order.settings)
+                    yield self._question(self.judge, prompt, batch.number)
                 else:
                     yield Question(None, "")
 
@@ -209,11 +239,9 @@ class Teacher:
     def _count(self, item: "Item", kind: str, line: list[Target] | None) -> None:
         tally = self.tally
         tally.replies += 1
-        shape = item.reply and int(hashlib.sha1(masked(item.reply["query"]).encode()).hexdigest()[:14], 16)
-        if item.reason or shape in tally.shapes:
+        if item.reason or not tally.is_new(item.reply["query"]):
             tally.rejected[item.reason or "duplicate"] += 1
             return
-        tally.shapes.add(shape)
         tally.calls[str(min(len(item.reply["answers"]), 5))] += 1
         tally.accepted += 1
         tally.kinds[kind] += 1
@@ -246,7 +274,7 @@ class Teacher:
                     if place:
                         row.setdefault("places", {}).setdefault(place, 0)
                         row["places"][place] += got
-                    if got < int(count / len(places)):
+                    if got < int(ENOUGH * count / len(places)):
                         short.append(" ".join(filter(None, (kind, tool, place))))
         return {
             "replies": tally.replies,
@@ -256,7 +284,7 @@ class Teacher:
             **({"unread_verdicts": tally.unread_verdicts} if self.judge else {}),
             "requests": self.asker.used.answers,
             "retries": self.asker.used.retries,
-            "distinct_masked": len(tally.shapes),
+            "distinct_masked": sum(map(len, tally.shapes)),
             "by_number_of_calls": dict(sorted(tally.calls.items())),
             "by_kind": {
                 kind: {"wanted": round(wanted * share), "accepted": tally.kinds[kind]} for kind, share in shares.items()
