@@ -229,6 +229,16 @@ def test_rounds_show_what_earlier_rounds_had_accepted(project, monkeypatch):
             assert "Move away" in prompt["prompt"]
 
 
+def test_a_plan_that_was_cut_short_is_finished_as_it_was_begun(project, server, monkeypatch):
+    whole = project.set("paid", seed_prompts=100).set(num_samples=50).generate(monkeypatch)
+    assert [len(plan) for plan in plans(project)] == [32, 32, 32, 4]
+    path = project.folder / "data/ledger/openai.jsonl"
+    before = path.read_text()
+    path.write_text(before.splitlines(keepends=True)[0])
+    assert project.generate(monkeypatch) == whole
+    assert plans(project)[3] == [json.loads(line)["plan"] for line in before.splitlines()[:4]][3]
+
+
 def test_the_worked_examples_fit_the_catalog():
     import yaml
 

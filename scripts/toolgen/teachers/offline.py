@@ -86,6 +86,8 @@ class _Speaker:
             said = self.joined(rng)
         else:
             said = self.filled(self.phrase(rng), rng)
+        if rng.random() < 0.12:
+            said.text = self.aside(said.text, rng)
         said.text = self.mannered(said.text, rng)
         if rng.random() < mix.noise:
             said.text = as_heard.noisy(said.text, self.bank, rng)
@@ -286,6 +288,13 @@ class _Speaker:
             closing = rng.choice(self.bank.manners["closings"])
             text += (", " if rng.random() < 0.5 else " ") + closing
         return text
+
+    def aside(self, text: str, rng: random.Random) -> str:
+        """The request with a reason or a story that asks for nothing."""
+        story = rng.choice(self.bank.manners["asides"])
+        if rng.random() < 0.3:
+            return story + rng.choice((", ", ", so ", " so ", ". ", " - ")) + text
+        return text + rng.choice((", ", " ", " - ", ". ", " because ", ", ")) + story
 
     def opened(self, text: str, rng: random.Random) -> str:
         first, _, rest = text.partition(" ")
