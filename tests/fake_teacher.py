@@ -137,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
     def misbehave(self, fault: str) -> None:
         status = fault.partition(" ")[0]
         if status.isdigit():
-            after = {"after": "0.05", "date": formatdate(time.time(), usegmt=True), "day": "86400"}
+            after = {"after": "0.05", "date": formatdate(time.time(), usegmt=True), "long": "0.5", "day": "86400"}
             wait = after.get(fault.partition(" ")[2])
             key = self.headers.get("x-goog-api-key") or self.headers.get("authorization")
             error = {"error": {"code": int(status), "message": f"fault {status} for {key}", "status": "FAULT"}}

@@ -463,13 +463,17 @@ def test_a_limit_of_tokens_per_minute(project, monkeypatch):
     assert time.monotonic() - started >= tokens * 0.7 / 2_000_000 * 60
 
 
-def test_the_wait_that_a_server_asks_for_is_kept_by_all(project, server, monkeypatch):
+@pytest.mark.parametrize("teacher", TEACHERS)
+def test_the_wait_that_a_server_asks_for_is_kept_by_all(tmp_path, server, teacher, monkeypatch):
+    """One request is told to wait; the other thread has one under way, and starts no more."""
     times: list[float] = []
     server.on_request = lambda _: times.append(time.monotonic())
-    server.script += ["429 after"]
-    server.faults = 0.0
-    project.set("requests", concurrency=4).set(num_samples=200).generate(monkeypatch)
-    assert len(times) == 21
+    server.latency, server.script = 0.02, ["429 long"]
+    project = Project(tmp_path / "project", server, teacher).set("requests", concurrency=2).set(num_samples=100)
+    project.generate(monkeypatch)
+    told = times[0] + 0.02
+    assert len(times) == 11
+    assert sum(told + 0.05 < at < told + 0.4 for at in times) == 0
 
 
 @pytest.mark.parametrize("teacher", TEACHERS)
@@ -485,8 +489,7 @@ def test_a_quota_that_is_spent_for_the_day_stops(tmp_path, server, teacher, monk
 @pytest.mark.parametrize("teacher", TEACHERS)
 def test_tries_are_bounded_and_what_came_is_kept(tmp_path, server, teacher, monkeypatch):
     project = Project(tmp_path / "project", server, teacher).set("requests", max_tries=3, concurrency=1)
-    server.script += [None] * 6 + ["503"] * 3
-    server.script = [fault or "503" for fault in server.script[6:]]
+    server.script += ["503"] * 3
     with pytest.raises(asking.Stopped, match=r"no answer after 3 tries, the last time: 503 .* run again to go on"):
         project.generate(monkeypatch)
     assert len(as_records(project.generate(monkeypatch))) == 300

@@ -93,3 +93,10 @@ def test_muons_adamw_half_is_torchs_adamw():
         for optimizer in optimizers:
             optimizer.step()
     assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_a_batch_of_requests_without_calls_has_a_finite_loss(small_copy, tmp_path):
+    checkpoint = small_copy()
+    rows = [Conversation("hello", CALL, ()), Conversation("what a day", CALL, ())]
+    result = training.train(checkpoint.model, checkpoint.tokenizer, rows * 3, SETTINGS, tmp_path)
+    assert 0 < result["loss"] < 20

@@ -146,7 +146,7 @@ def check_call(call: dict, catalog: Catalog) -> None:
     try:
         item, _ = resolve(call, catalog)
     except Refused as refusal:
-        raise Rejected(refusal.reason, refusal.detail) from None
+        raise Rejected(refusal.reason, refusal.detail[:200]) from None
     if "value" in call["arguments"] and not item.writable_on_request:
         raise Rejected("read_only", item.name)
 

@@ -94,6 +94,7 @@ class CompletionTrainer(Trainer):
     def __init__(self, *args, settings: Settings, lengths: list[int], **kwargs):
         self.settings, self.lengths = settings, lengths
         super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = False  # each batch is a mean; the Trainer's own count skips a first column
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs.pop("labels")
@@ -103,10 +104,7 @@ class CompletionTrainer(Trainer):
             labels.flatten(),
             ignore_index=IGNORED,
             label_smoothing=self.settings.label_smoothing,
-            reduction="mean" if num_items_in_batch is None else "sum",
         )
-        if num_items_in_batch is not None:
-            loss = loss / num_items_in_batch
         if not torch.isfinite(loss):
             raise BadTraining(f"the loss is {loss.item()} at step {self.state.global_step}: lower the learning_rate")
         return (loss, outputs) if return_outputs else loss
