@@ -25,7 +25,7 @@ def main() -> None:
             settings.vocab_size, settings.hidden_size, settings.intermediate_size, settings.num_layers,
             settings.num_heads,
         )  # fmt: skip
-        model, tokenizer = checkpoints.from_scratch(texts, shape, settings.seed)
+        model, tokenizer = checkpoints.from_scratch(texts, tools, shape, settings.seed)
     else:
         model, tokenizer = checkpoints.base(settings.base_model, settings.revision, settings.quantization)
     new_ids = checkpoints.add_tool_tokens(model, tokenizer, tools)

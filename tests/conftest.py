@@ -118,7 +118,7 @@ def small_copy(catalog_path: Path):
         tools = catalog.load(catalog_path)
         texts = ["open the window", "set my seat to 21 degrees", "true front left rear right center all sunroof trunk"]
         shape = checkpoints.Shape(vocab_size=600, hidden_size=32, intermediate_size=64, num_layers=2, num_heads=2)
-        model, tokenizer = checkpoints.from_scratch(texts * 10, shape, seed=0)
+        model, tokenizer = checkpoints.from_scratch(texts * 10, tools, shape, seed=0)
         checkpoints.add_tool_tokens(model, tokenizer, tools)
         return checkpoints.Checkpoint(model, tokenizer, tools, checkpoints.Info("tool_memorization", "from_scratch"))
 

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from toolgen import catalog as catalogs
 from toolgen import checkpoints, training
 from toolgen.checkpoints import BadCheckpoint, Checkpoint, Info
-from toolgen.conversations import DESCRIBE, encode_prompt, memorization
+from toolgen.conversations import DESCRIBE, encode_part, encode_prompt, memorization
 
 SETTINGS = training.Settings(
     num_epochs=2, batch_size=8, max_length=64, optimizer="adamw", learning_rate=0.01, embedding_learning_rate=0.01,
@@ -21,7 +21,7 @@ SETTINGS = training.Settings(
 @pytest.fixture(params=[True, False], ids=["tied", "untied"])
 def base_folder(request, small, tmp_path):
     """A small pretrained model of the hub's form: a folder without tool tokens."""
-    tokenizer = checkpoints.from_scratch(["open the window", "warm my seat"], SHAPE, 0)[1]
+    tokenizer = checkpoints.from_scratch(["open the window", "warm my seat"], small.catalog, SHAPE, 0)[1]
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
         num_key_value_heads=1, tie_word_embeddings=request.param, eos_token_id=0, pad_token_id=1, bos_token_id=None,
@@ -115,10 +115,19 @@ def test_new_rows_start_as_the_mean_of_their_words(base_folder, small):
     assert torch.allclose(got, wanted)
 
 
-def test_numbers_are_whole_tokens():
-    _, tokenizer = checkpoints.from_scratch(["open the window"], replace(SHAPE, vocab_size=700), 0)
+def test_numbers_are_whole_tokens(small):
+    _, tokenizer = checkpoints.from_scratch(["open the window"], small.catalog, replace(SHAPE, vocab_size=700), 0)
     for text, count in ((" 21", 1), (" 21.5", 2), (" -2", 1), (" 100", 1)):
         assert len(checkpoints.encode_text(text, tokenizer)) == count, text
+
+
+def test_a_place_is_one_token_where_it_is_written_and_words_where_it_is_said(small, tmp_path, catalog_path):
+    checkpoints.save(tmp_path / "saved", small, catalog_path)
+    for tokenizer in (small.tokenizer, checkpoints.load(tmp_path / "saved").tokenizer):
+        (written,) = encode_part(" front left", tokenizer)
+        assert written not in encode_prompt("the front left window", DESCRIBE, tokenizer, 64)
+        tool = tokenizer.convert_tokens_to_ids("<<WINDOW_POS&&get>>")
+        assert tokenizer.decode([tool, written]) == "<<WINDOW_POS&&get>> front left"
 
 
 @pytest.mark.parametrize("make", ["missing", "empty", "not ours"])

@@ -72,9 +72,18 @@ class Checkpoint:
     info: Info
 
 
-def from_scratch(texts: list[str], shape: Shape, seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """A Llama with random weights, tied embeddings, and a byte-level BPE tokenizer trained on `texts`."""
+def from_scratch(
+    texts: list[str], catalog: Catalog, shape: Shape, seed: int
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """A Llama with random weights, tied embeddings, and a byte-level BPE tokenizer trained on `texts`.
+
+    A place that takes several words is one token where the model writes it, so that it is one choice.
+    """
     tokenizer = _trained_tokenizer(texts, shape.vocab_size)
+    places = {f" {place}" for item in catalog.properties if len(item.areas) > 1 for place in item.places}
+    tokenizer.add_tokens([
+        AddedToken(place, special=True, normalized=False) for place in sorted(places) if place.count(" ") > 1
+    ])  # fmt: skip
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=shape.hidden_size,
@@ -99,7 +108,7 @@ def _trained_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizer
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
     ])  # fmt: skip
     tokenizer.decoder = decoders.ByteLevel()
-    numbers = [f" {number}" for number in range(-10, 131)] * 50
+    numbers = [*(f" {number}" for number in range(-10, 131)), " 0.5"] * 50
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=[END, PAD, UNKNOWN],

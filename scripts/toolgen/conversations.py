@@ -65,6 +65,12 @@ def encode_text(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
 
+def encode_part(part: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Token ids of a place or a value that a model writes: one, where the tokenizer knows it as a whole."""
+    whole = tokenizer.added_tokens_encoder.get(part)
+    return encode_text(part, tokenizer) if whole is None else [whole]
+
+
 def encode_prompt(text: str, mark: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[int]:
     """Token ids of the normalised text, cut to leave room for its mark, and the mark."""
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
@@ -78,5 +84,5 @@ def encode_completion(conversation: Conversation, tokenizer: PreTrainedTokenizer
     for token, parts in conversation.completion:
         ids.append(tokenizer.convert_tokens_to_ids(token))
         for part in parts:
-            ids += encode_text(part, tokenizer)
+            ids += encode_part(part, tokenizer)
     return [*ids, tokenizer.eos_token_id]

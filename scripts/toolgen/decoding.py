@@ -13,7 +13,7 @@ from transformers import DynamicCache
 from . import calltext
 from .catalog import Property, Tool
 from .checkpoints import Checkpoint
-from .conversations import CALL, DESCRIBE, RETRIEVE, encode_prompt, encode_text
+from .conversations import CALL, DESCRIBE, RETRIEVE, encode_part, encode_prompt
 
 MAX_TOKENS = 64  # of one completion
 MAX_PROMPT = 256
@@ -56,7 +56,7 @@ class Grammar:
         return root
 
     def _path(self, node: Node, text: str) -> Node:
-        for index in encode_text(text, self.tokenizer):
+        for index in encode_part(text, self.tokenizer):
             node = node.next.setdefault(index, Node())
         return node
 
