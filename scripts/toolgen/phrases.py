@@ -18,7 +18,8 @@ PLACE_SLOTS = ("thing", "whose", "here", "who")
 SLOTS = (*PLACE_SLOTS, "is", "value", "percent")
 PLACES = ("front left", "front right", "rear left", "rear right", "rear center",
           "front", "rear", "left", "right", "all")  # fmt: skip
-MANNERS = ("openings", "openings_imperative", "closings", "imperative_verbs", "joins", "fillers", "false_starts", "asides")
+MANNERS = ("openings", "openings_imperative", "closings", "imperative_verbs", "joins", "fillers", "false_starts",
+           "asides")  # fmt: skip
 IMPOSSIBLE = ("missing", "read_only", "music", "navigation", "phone")  # what one part of a request may ask in vain
 NOCALL_SLOTS = ("city", "person", "song", "number")
 
