@@ -125,7 +125,7 @@ class Model(Section):
 
 
 class Training(Section):
-    num_epochs: Count
+    num_epochs: Annotated[float, Field(ge=0)]
     batch_size: Positive
     max_length: Positive
     optimizer: Literal["muon", "adamw"]

@@ -26,7 +26,7 @@ class BadTraining(ValueError):
 class Settings:
     """The knobs of one stage, named as in params.yaml."""
 
-    num_epochs: int
+    num_epochs: float
     batch_size: int
     max_length: int
     optimizer: str
@@ -169,7 +169,7 @@ def train(
     set_seed(settings.seed)
     batches = Batches(tokenizer, settings)
     lengths = list(_lengths(conversations, tokenizer, settings))
-    steps = math.ceil(len(conversations) / settings.batch_size) * settings.num_epochs
+    steps = math.ceil(math.ceil(len(conversations) / settings.batch_size) * settings.num_epochs)
     losses: list[tuple[int, float]] = []
 
     def both(step: int, loss: float, learning_rate: float) -> None:
