@@ -38,7 +38,7 @@ def test_all_mistakes_are_told_at_once_by_full_name(tmp_path):
     del document["evaluate"]
     document["generte"] = {}
     assert sorted(mistakes(tmp_path, document)) == [
-        "agent_tuning.num_epochs is 'four': input should be a valid integer",
+        "agent_tuning.num_epochs is 'four': input should be a valid number",
         "agent_tuning.seed is missing",
         "agent_tuning.turbo is not a parameter",
         "agent_tuning.warmup_ratio is 2: input should be less than or equal to 1",
