@@ -118,7 +118,7 @@ def window(old: str, new: str) -> dict[str, str]:
         ({"places": PLACES_YAML.replace("[x]", "x", 1)}, "places.yaml:1", "expected a list of phrases"),
         ({"manners": MANNERS_YAML.replace("joins", "glue")}, "manners.yaml:1", "joins is missing"),
         ({"manners": MANNERS_YAML + "glue: [x]\n"}, "manners.yaml:10", "unknown key 'glue'"),
-        ({"manners": MANNERS_YAML.replace("{x: [y]}", "[x]")}, "manners.yaml:8", "expected a mapping"),
+        ({"manners": MANNERS_YAML.replace("{x: [y]}", "[x]")}, "manners.yaml:9", "expected a mapping"),
         ({"nocall": NOCALL_YAML.replace("music", "songs")}, "nocall.yaml:1", "music is missing"),
         ({"nocall": NOCALL_YAML.replace("city: [rome], ", "")}, "nocall.yaml:1", "city is missing"),
         ({"nocall": NOCALL_YAML.replace("{person}", "{thing}")}, "nocall.yaml:6", "unknown slot in 'call {thing}'"),

@@ -13,8 +13,8 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def masked(query: str) -> str:
-    """The query as the model reads it, with every number as `#`."""
-    return NUMBER.sub("#", normalise(query))
+    """The query as the model reads it, with every number as `#` and without commas, which nobody hears."""
+    return NUMBER.sub("#", normalise(query).replace(" ,", ""))
 
 
 def masked_calls(calls: list[dict]) -> str:

@@ -1,4 +1,4 @@
-"""One plain form for what people say: lower case, no punctuation, numbers as digits.
+"""One plain form for what people say: lower case, numbers as digits, a comma wherever a sentence breaks.
 
 Every query passes through `normalise` before a model sees it, in training and in use alike. Number words become
 digits, fractions percentages, Fahrenheit Celsius; all the rest is left to the model.
@@ -20,13 +20,14 @@ MAX_LENGTH = 2000  # characters of a query that are read
 BEFORE_ONE = set("to at by on level levels setting speed notch stage position minus negative".split())
 AFTER_ONE = set("level levels setting speed notch notches percent degree degrees stage position".split())
 
-TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "−": "-", "–": "-", "⁄": "/"})
+TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "−": "-", "–": "-", "—": " - ", "⁄": "/"})
+BREAK, BREAK_MARK = re.compile(r"\s*[,;:.!?]+(?=\s)|\s-+(?=\s)"), "\x1f"  # no query holds the mark: it cannot be printed
 HALF_SIGN = re.compile(r"(?<=\d) ?½")
 DIGIT = re.compile(r"\d")
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 MINUS_SIGN = re.compile(r"(?<![\w.])-(?=\d)")
 SILENT_APOSTROPHE = re.compile(r"'(?=(?:s|re|m|ve|ll|d|t)\b)")
-WORD = re.compile(r"\d+\.\d+|\d+|[^\W\d_]+|[/<>&]+|[^\s\w.,!?;:\"'()\[\]{}*~`|\\^$#@%+=_-]")
+WORD = re.compile(r"\x1f|\d+\.\d+|\d+|[^\W\d_]+|[/<>&]+|[^\s\w.,!?;:\"'()\[\]{}*~`|\\^$#@%+=_-]")
 # From here on, words stand between single blanks.
 PER_CENT = re.compile(r"(?<!\S)per cent(?!\S)")
 HALF = re.compile(r"(?<!\S)(?:(?:in|one|1) )*half(?: ?way)*(?!\S)")
@@ -48,7 +49,9 @@ def normalise(query: str) -> str:
         text = SILENT_APOSTROPHE.sub("", text)
     if DIGIT.search(text):
         text = MINUS_SIGN.sub(" minus ", THOUSANDS.sub("", text))
-    text = " ".join(WORD.findall(text))
+    text = " ".join(WORD.findall(BREAK.sub(f" {BREAK_MARK} ", text)))
+    if BREAK_MARK in text:
+        text = re.sub(r"\x1f( \x1f)*", ",", text).strip(" ,")
     if "per cent" in text:
         text = PER_CENT.sub("percent", text)
     if "half" in text:

@@ -5,8 +5,8 @@ The format is described in `data/phrases/README.md`.
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -74,7 +74,7 @@ def load(folder: str | Path, catalog: Catalog) -> Bank:
     manners, nocall = trees.pop("manners"), trees.pop("nocall")
     places = {name: _places(entry) for name, entry in trees.pop("places").sections(PLACES).items()}
     frames = trees.pop("frames", None)
-    phrases = tuple(phrase for tree in trees.values() for phrase in _entries(tree, catalog))
+    phrases = _united(phrase for tree in trees.values() for phrase in _entries(tree, catalog))
     if frames is not None:
         phrases += tuple(_framed(frames, phrases, catalog))
     by_tool: dict[str, dict[object, list[Phrase]]] = {}
@@ -186,6 +186,15 @@ def _entries(tree: _Node, catalog: Catalog) -> list[Phrase]:
         for value, node in parts["set"].mapping().items() if "set" in parts else ():
             phrases += _phrases(node, key, item, "set", _value(value, item, area, node), nouns)
     return phrases
+
+
+def _united(phrases: Iterable[Phrase]) -> tuple[Phrase, ...]:
+    """The phrases of all files: each once, and each with the nouns that any file has for its entry."""
+    found = {phrase.id: phrase for phrase in phrases}
+    nouns: dict[str, dict] = {}
+    for phrase in found.values():
+        nouns.setdefault(phrase.entry, {}).update(dict.fromkeys(phrase.nouns))
+    return tuple(replace(phrase, nouns=tuple(nouns[phrase.entry])) for phrase in found.values())
 
 
 def _framed(tree: _Node, phrases: tuple[Phrase, ...], catalog: Catalog) -> Iterator[Phrase]:

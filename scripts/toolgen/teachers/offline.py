@@ -368,7 +368,10 @@ def _number(value: float, item: Property, text: str, rng: random.Random) -> str:
 
 
 def _written(text: str, rng: random.Random) -> str:
-    """The text as someone types it: with a capital and a stop, or without."""
-    if rng.random() < 0.5:
+    """The text as it is heard, without punctuation, or as someone types it: with a capital and a stop, or without."""
+    way = rng.random()
+    if way < 0.3:
+        return re.sub(r"[,.!?;:]+(?=\s)| -(?= )", "", text)
+    if way < 0.5:
         return text
     return text[0].upper() + text[1:] + rng.choice((".", ".", "!", "?", ""))
