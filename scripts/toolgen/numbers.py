@@ -21,7 +21,7 @@ BEFORE_ONE = set("to at by on level levels setting speed notch stage position mi
 AFTER_ONE = set("level levels setting speed notch notches percent degree degrees stage position".split())
 
 TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "−": "-", "–": "-", "—": " - ", "⁄": "/"})
-BREAK, BREAK_MARK = re.compile(r"\s*[,;:.!?]+(?=\s)|\s-+(?=\s)"), "\x1f"  # no query holds the mark: it cannot be printed
+BREAK, BREAK_MARK = re.compile(r"\s*[,;:.!?]+(?=\s)|\s-+(?=\s)"), "\x1f"  # the mark cannot be printed
 HALF_SIGN = re.compile(r"(?<=\d) ?½")
 DIGIT = re.compile(r"\d")
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
