@@ -20,7 +20,7 @@ override Q := $(value Q)
 export Q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train evaluate predict all test lint bench-generate clean
+.PHONY: help setup data train evaluate scores predict all test lint bench-generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ train: setup ## train the three stages, on new data where it is stale: dvc repro
 
 evaluate: setup ## score the models, trained anew where they are stale: dvc repro evaluate (about 18 minutes)
 	$(BIN)/dvc repro evaluate
+
+scores: setup ## print the scores of the last evaluation as a table (a second)
+	@$(BIN)/python scripts/scores.py
 
 predict: setup ## print the call of one query: make predict Q="set my side to 21" (about 10 seconds)
 	@test -n "$$Q" || { echo 'make predict needs a query: make predict Q="set my side to 21"' >&2; exit 1; }

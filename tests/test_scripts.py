@@ -11,6 +11,7 @@ from conftest import ROOT, SPOKEN, STAGES, command, contents, make_project, scri
 from toolgen import catalog, checkpoints, dataset, records
 from toolgen.decoding import Decoder
 
+SHAPE = checkpoints.Shape(vocab_size=400, hidden_size=64, intermediate_size=128, num_layers=2, num_heads=2)
 TRAINED = ("tool_memorization", "retrieval_training", "agent_tuning")
 HARD_QUERIES = [
     "set my side to 21",
@@ -288,3 +289,36 @@ def test_help_is_the_docstring(bare):
     done = command(bare, "python", "scripts/generate.py", "--help")
     assert done.returncode == 0
     assert "data/generated/replies.jsonl" in done.stdout
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_a_base_model_in_a_folder_goes_through_the_same_scripts(tiny, tmp_path, small, quantization):
+    """What a hub holds, in small: a Llama without tool tokens, trained by LoRA or QLoRA through all three stages."""
+    base = tmp_path / "base"
+    plain, tokenizer = checkpoints.from_scratch(["open the window"], catalog.build([], []), SHAPE, 0)
+    plain.save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    folder = make_project(tmp_path / "project")
+    shutil.copytree(tiny / "data/prepared", folder / "data/prepared")
+    params = tiny_params()
+    params["model"] |= {"base_model": str(base), "lora_r": 4, "quantization": quantization}
+    write_params(folder, params)
+    for stage in TRAINED:
+        done = script(folder, stage)
+        assert done.returncode == 0, done.stderr
+        assert (folder / f"models/{stage}/adapter_model.safetensors").is_file()
+    loaded = checkpoints.load(folder / "models/agent_tuning")
+    assert loaded.info.base_model == str(base) and loaded.info.quantization == quantization
+    assert len(Decoder(loaded).calls(["open my window"], batch_size=1)) == 1
+
+
+def test_a_base_model_that_cannot_be_reached_is_told_in_one_line(tiny, tmp_path):
+    folder = make_project(tmp_path)
+    shutil.copytree(tiny / "data/prepared", folder / "data/prepared")
+    params = tiny_params()
+    params["model"]["base_model"] = "./no/such/model"
+    write_params(folder, params)
+    done = script(folder, "tool_memorization")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "local folder" in done.stderr.strip().splitlines()[-1]
+    assert not (folder / "models/tool_memorization").exists()
