@@ -14,9 +14,8 @@ people say them). About two minutes on two cores.
 import csv
 import statistics
 import time
-from collections import defaultdict
 
-from toolgen import baselines, car, catalog, checkpoints, checks, console, metrics, params, records
+from toolgen import baselines, catalog, checkpoints, checks, console, metrics, params, records, scoring
 from toolgen.calltext import segments
 from toolgen.decoding import Decoder
 from toolgen.numbers import normalise
@@ -25,7 +24,6 @@ MEMORIZATION, RETRIEVAL = "data/prepared/tool_memorization.json", "data/prepared
 AGENT, ROWS = "data/prepared/agent_tuning.json", "data/prepared/evaluation.jsonl"
 METRICS, TIMING = "metrics/evaluate.json", "metrics/timing/evaluate.json"
 PREDICTIONS, PLOTS = "metrics/predictions", "plots/evaluate"
-SPOKEN = ("spoken_dev", "spoken_test")
 
 
 def main() -> None:
@@ -50,22 +48,24 @@ def main() -> None:
         stage: models[stage].retrieved(queries, settings.batch_size) for stage in ("retrieval_training", "agent_tuning")
     }
     rankings |= peers(queries, training, tools, settings.seed)
-    scores["retrieval"] = {name: retrieval_scores(rows, ranked, tools) for name, ranked in rankings.items()}
+    scores["retrieval"] = {name: scoring.retrieval_scores(rows, ranked, tools) for name, ranked in rankings.items()}
 
     print("evaluate: calls")
     decoded = time.monotonic()
     texts = final.texts(queries, settings.batch_size)
     decoded = time.monotonic() - decoded
-    free = final.texts(queries, settings.batch_size, constrained=False)
-    scores["calls"] = by_slice(rows, [final.read(text) for text in texts], tools, settings)
-    scores["calls_unconstrained"] = by_slice(rows, [final.read(text) for text in free], tools, settings, brief=True)
-    copied = nearest_calls(queries, tools)
-    scores["calls_nearest_query"] = by_slice(rows, copied, tools, settings, brief=True)
+    scores["calls"] = scoring.by_slice(rows, [final.read(text) for text in texts], tools, settings.seed)
+    others = {
+        "calls_unconstrained": final.calls(queries, settings.batch_size, constrained=False),
+        "calls_nearest_query": nearest_calls(queries, tools),
+    }
+    for name, answers in others.items():
+        scores[name] = scoring.by_slice(rows, answers, tools, settings.seed, brief=True)
 
     records.write_json(METRICS, scores)
     write_predictions(rows, texts, tools)
     write_plots(rows, scores, texts, tools)
-    latencies = single_query_milliseconds(final, [row["query"] for row in rows if row["slice"] in SPOKEN])
+    latencies = single_query_milliseconds(final, [row["query"] for row in rows if row["slice"] in scoring.SPOKEN])
     records.write_json(TIMING, {
         "seconds": round(time.monotonic() - started, 1),
         "ms_per_query_batched": round(1000 * decoded / len(rows), 2),
@@ -112,31 +112,6 @@ def peers(queries: list[str], training: list[dict], tools: catalog.Catalog, seed
     }
 
 
-def retrieval_scores(rows: list[dict], rankings: list[list[str]], tools: catalog.Catalog) -> dict:
-    """Per slice, over the rows that want a tool: recall@k, MRR, NDCG@k with the full ideal DCG."""
-    scores = {}
-    for name, indices in slices(rows).items():
-        wanted = [(rankings[i], relevant) for i in indices if (relevant := relevant_tools(rows[i], tools))]
-        if wanted:
-            scores[name] = {"n": len(wanted)} | {
-                measure: round(statistics.mean(function(ranked, relevant) for ranked, relevant in wanted), 4)
-                for measure, function in RETRIEVAL_MEASURES.items()
-            }
-    return scores
-
-
-RETRIEVAL_MEASURES = {
-    **{f"recall_at_{k}": lambda ranked, relevant, k=k: metrics.recall_at_k(ranked, relevant, k) for k in (1, 3, 5)},
-    "mrr": metrics.reciprocal_rank,
-    **{f"ndcg_at_{k}": lambda ranked, relevant, k=k: metrics.ndcg_at_k(ranked, relevant, k) for k in (1, 3, 5)},
-}
-
-
-def relevant_tools(row: dict, tools: catalog.Catalog) -> set[str]:
-    """The tools of the first accepted list of calls."""
-    return {tools.tool_of(call).name for call in row["accept"][0]}
-
-
 def nearest_calls(queries: list[str], tools: catalog.Catalog) -> list[list[dict]]:
     """The calls of the training query that BM25 finds nearest, copied."""
     training = records.read_json(AGENT)
@@ -152,89 +127,8 @@ def nearest_calls(queries: list[str], tools: catalog.Catalog) -> list[list[dict]
     return find([normalise(query) for query in queries])
 
 
-def slices(rows: list[dict]) -> dict[str, list[int]]:
-    """Row numbers by slice, and of the whole spoken set."""
-    found = defaultdict(list)
-    for i, row in enumerate(rows):
-        found[row["slice"]].append(i)
-        if row["slice"] in SPOKEN:
-            found["spoken"].append(i)
-    return dict(sorted(found.items()))
-
-
-def by_slice(
-    rows: list[dict], answers: list[list[dict] | None], tools: catalog.Catalog, settings: params.Evaluate,
-    brief: bool = False,
-) -> dict:  # fmt: skip
-    """Call scores per slice; `answers` hold None for a text that is no calls."""
-    return {
-        name: call_scores([rows[i] for i in indices], [answers[i] for i in indices], tools, settings, brief)
-        for name, indices in slices(rows).items()
-    }
-
-
-def call_scores(
-    rows: list[dict], answers: list[list[dict] | None], tools: catalog.Catalog, settings: params.Evaluate, brief: bool
-) -> dict:
-    pairs = [(calls or [], row["accept"]) for row, calls in zip(rows, answers, strict=True)]
-    exact = [calls is not None and metrics.exact_match(calls, row["accept"])
-             for row, calls in zip(rows, answers, strict=True)]  # fmt: skip
-
-    def score(values: list) -> dict:
-        return metrics.summary([float(value) for value in values], settings.seed)
-
-    scores = {"exact_match": score(exact), "valid_calls": score([valid(calls, tools) for calls in answers])}
-    if brief:
-        return scores
-    scores |= {
-        "exact_match_ordered": score([metrics.exact_match_ordered(*pair) for pair in pairs]),
-        "tool_accuracy": score([metrics.tools_match(*pair) for pair in pairs]),
-        "name_accuracy": score([metrics.names_match(*pair) for pair in pairs]),
-        "argument_accuracy": score([metrics.argument_accuracy(*pair) for pair in pairs]),
-        "soft_accuracy": score([metrics.soft_accuracy(*pair) for pair in pairs]),
-        "end_state": score([same_end_state(*pair, tools) for pair in pairs]),
-        "abstention": metrics.abstention([(not calls, [] in accept) for calls, accept in pairs]),
-    }
-    kinds = defaultdict(list)
-    for row, right in zip(rows, exact, strict=True):
-        kinds[row["kind"]].append(right)
-    return scores | {"exact_match_by_kind": {kind: score(values) for kind, values in sorted(kinds.items())}}
-
-
-def valid(calls: list[dict] | None, tools: catalog.Catalog) -> bool:
-    """Whether every call names a tool that exists and fits its schema."""
-    if calls is None:
-        return False
-    try:
-        for call in calls:
-            checks.check_call(call, tools)
-    except checks.Rejected:
-        return False
-    return True
-
-
-def same_end_state(calls: list[dict], accept: list[list[dict]], tools: catalog.Catalog) -> bool:
-    """Whether the calls read the same and leave the car the same as an accepted list, whatever its state before."""
-    if not tools.properties:
-        return metrics.exact_match(calls, accept)
-
-    def outcome(calls: list[dict]) -> tuple | None:
-        simulated, reads = car.Car(tools), []
-        try:
-            for call in calls:
-                simulated.execute(call)
-                if "value" not in call["arguments"]:
-                    reads.append((call["arguments"]["propertyName"], call["arguments"]["areaId"]))
-        except car.Refused:
-            return None
-        return simulated.written, sorted(reads)
-
-    end = outcome(calls)
-    return end is not None and any(end == outcome(gold) for gold in accept)
-
-
 def write_predictions(rows: list[dict], texts: list[str], tools: catalog.Catalog) -> None:
-    for name, indices in slices(rows).items():
+    for name, indices in scoring.slices(rows).items():
         if name != "spoken":
             records.write_jsonl(f"{PREDICTIONS}/{name}.jsonl", (
                 {"query": rows[i]["query"], "kind": rows[i]["kind"], "calls": texts[i]} for i in indices
