@@ -29,7 +29,7 @@ setup: $(INSTALLED) ## install the requirements into .venv (about 3 minutes, 2.1
 	@git rev-parse -q --verify HEAD >/dev/null 2>&1 || echo "not in a git repository with a commit, which DVC needs:" \
 	    "clone the project, or run git init && git add . && git commit" >&2
 
-data: setup ## write, check and lay out the training data: dvc repro prepare (about 3 minutes)
+data: setup ## write, check and lay out the training data: dvc repro prepare (about 2 minutes)
 	$(BIN)/dvc repro prepare
 
 train: setup ## train the three stages, on new data where it is stale: dvc repro agent_tuning (about 15 minutes)
@@ -49,7 +49,7 @@ all: setup ## everything: setup, the whole pipeline, the scores as a table (unde
 	$(BIN)/dvc repro
 	@$(BIN)/python scripts/scores.py
 
-test: setup ## run every test (about 5 minutes)
+test: setup ## run every test (about 10 minutes)
 	$(BIN)/python -m pytest
 
 lint: setup ## check the code with ruff (a second)

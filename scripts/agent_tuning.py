@@ -4,7 +4,7 @@ retrieval_training.
 reads   params.yaml (catalog, agent_tuning), data/prepared/, models/retrieval_training/
 writes  models/agent_tuning/, metrics/agent_tuning.json, plots/agent_tuning/
 
-About eight minutes for the default model on two cores.
+About twelve minutes for the default model on two cores.
 """
 
 from toolgen import checkpoints, console, params, records, stages, training

@@ -29,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.input is None) != (arguments.output is None):
         raise console.Mistake("--input and --output go together")
-    if arguments.input is None and "Q" not in os.environ:
+    if arguments.input is None and not os.environ.get("Q"):  # make exports an empty Q to every target
         raise console.Mistake('nothing to answer: give --input and --output, or make predict Q="open my window"')
 
     queries = [os.environ["Q"]] if arguments.input is None else read_queries(arguments.input)

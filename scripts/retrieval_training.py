@@ -3,7 +3,7 @@
 reads   params.yaml (catalog, retrieval_training), data/prepared/, models/tool_memorization/
 writes  models/retrieval_training/, metrics/retrieval_training.json, plots/retrieval_training/
 
-About two minutes for the default model on two cores.
+A minute or two for the default model on two cores.
 """
 
 from toolgen import checkpoints, console, params, records, stages, training
