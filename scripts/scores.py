@@ -31,6 +31,9 @@ def main() -> None:
     if abstention:
         print(f"\nOf the spoken requests that need no call {share(abstention['recall'])} are left alone; "
               f"{share(abstention['refused_share'])} of the others are refused.")  # fmt: skip
+    kinds = scores["calls"].get("spoken", {}).get("exact_match_by_kind", {})
+    if kinds:
+        print("Spoken, by kind: " + ", ".join(f"{kind} {share(score['value'])}" for kind, score in kinds.items()) + ".")
     print("\n| retrieval, spoken | NDCG@1 | NDCG@3 | NDCG@5 | MRR | recall@5 |")
     print("|---|--:|--:|--:|--:|--:|")
     for name, by_slice in scores["retrieval"].items():

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from toolgen import catalog as catalogs
+from toolgen import phrases
 from toolgen.records import BadRecord
 
 ROOT = Path(__file__).parents[1]
@@ -64,10 +65,12 @@ def test_cartools_folder_loads_as_it_is():
     for ours, item in zip(CATALOG.properties, theirs.properties, strict=True):
         assert [area.id for area in item.areas] == [area.id for area in ours.areas]
         assert item.groups == ours.groups
+        assert item.conventions == ours.conventions
         if len(item.areas) > 1:  # a single area is never named in call text
             assert [area.name for area in item.areas] == [area.name for area in ours.areas]
     types = {function["parameters"]["type"] for function in theirs.functions}
     assert types == {"object"}
+    assert len(phrases.load(ROOT / "data/phrases", theirs).phrases) > 6000, "the bank speaks of their car, too"
 
 
 def test_48_getters_and_32_setters():

@@ -270,6 +270,10 @@ ROWS = (("first row left", "front left"), ("first row right", "front right"), ("
         ("right front", "front right"), ("left rear", "rear left"), ("right rear", "rear right"),
         ("front windshield", "front"), ("rear windshield", "rear"), ("roof window", "sunroof"),
         ("trunk", "trunk"), ("entire vehicle", "car"))  # fmt: skip
+CONVENTIONS = {  # what a request may ask for, where the metadata of CarTool-Instruct leave it open
+    "EV_CHARGE_PERCENT_LIMIT": {"minimum": 0.0, "maximum": 100.0},
+    "RANGE_REMAINING": {"access": "ReadOnly"},
+}
 
 
 def _from_cartool(item: dict) -> dict:
@@ -297,5 +301,6 @@ def _from_cartool(item: dict) -> dict:
         "access": item["access"],
         "change_mode": item["changeMode"],
         "values": {value: meaning.lower().replace("_", " ") for value, meaning in meanings},
+        "conventions": CONVENTIONS.get(item["propertyName"], {}),
         "areas": areas,
     }
