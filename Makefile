@@ -49,7 +49,7 @@ all: setup ## everything: setup, the whole pipeline, the scores as a table (unde
 	$(BIN)/dvc repro
 	@$(BIN)/python scripts/scores.py
 
-test: setup ## run every test (about 10 minutes)
+test: setup ## run every test (about 6 minutes)
 	$(BIN)/python -m pytest
 
 lint: setup ## check the code with ruff (a second)
