@@ -63,7 +63,7 @@ def main() -> None:
         scores[name] = scoring.by_slice(rows, answers, tools, settings.seed, brief=True)
 
     records.write_json(METRICS, scores)
-    write_predictions(rows, texts, tools)
+    write_predictions(rows, texts)
     write_plots(rows, scores, texts, tools)
     latencies = single_query_milliseconds(final, [row["query"] for row in rows if row["slice"] in scoring.SPOKEN])
     records.write_json(TIMING, {
@@ -127,7 +127,7 @@ def nearest_calls(queries: list[str], tools: catalog.Catalog) -> list[list[dict]
     return find([normalise(query) for query in queries])
 
 
-def write_predictions(rows: list[dict], texts: list[str], tools: catalog.Catalog) -> None:
+def write_predictions(rows: list[dict], texts: list[str]) -> None:
     for name, indices in scoring.slices(rows).items():
         if name != "spoken":
             records.write_jsonl(f"{PREDICTIONS}/{name}.jsonl", (

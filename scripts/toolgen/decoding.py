@@ -21,7 +21,7 @@ MAX_PROMPT = 256
 
 @dataclass
 class Node:
-    """A state of the trie: the token ids that may follow, and where each leads. None: the tool is complete."""
+    """A state of the trie: the token ids that may follow, where each leads, and whether the call may end here."""
 
     next: dict[int, "Node"] = field(default_factory=dict)
     done: bool = False
@@ -160,7 +160,7 @@ class Decoder:
         return index, self.grammar.tries.get(index)
 
     @torch.inference_mode()
-    def ranked_tools(self, texts: list[str], mark: str, batch_size: int, constrained: bool = True) -> list[list[str]]:
+    def ranked_tools(self, texts: list[str], mark: str, batch_size: int) -> list[list[str]]:
         """Tool names for each text, best first, by the probability of their token behind `mark`."""
         tools = list(self.grammar.tools.values())
         columns = torch.tensor(list(self.grammar.tools), device=self.model.device)
