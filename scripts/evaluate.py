@@ -17,6 +17,7 @@ import time
 
 from toolgen import baselines, catalog, checkpoints, checks, console, metrics, params, records, scoring
 from toolgen.calltext import segments
+from toolgen.conversations import calls_of
 from toolgen.decoding import Decoder
 from toolgen.numbers import normalise
 
@@ -115,14 +116,7 @@ def peers(queries: list[str], training: list[dict], tools: catalog.Catalog, seed
 def nearest_calls(queries: list[str], tools: catalog.Catalog) -> list[list[dict]]:
     """The calls of the training query that BM25 finds nearest, copied."""
     training = records.read_json(AGENT)
-    calls = [
-        [
-            {"name": tool.function, "arguments": {**tool.bound, **step["action_input"]}}
-            for step in row["plan_sequence"]
-            for tool in [tools.by_token[step["action"]]]
-        ]
-        for row in training
-    ]
+    calls = [calls_of(row, tools) for row in training]
     find = baselines.nearest_query([normalise(row["query"]) for row in training], calls)
     return find([normalise(query) for query in queries])
 

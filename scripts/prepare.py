@@ -1,18 +1,21 @@
 """Lay the dataset out for training: one file for each stage, in the forms that ToolGen's users know.
 
-reads   params.yaml (catalog, refine.spoken), data/refined/dataset.jsonl, the catalog, the spoken evaluation set
+reads   params.yaml (catalog, generate.offline.phrases, refine.spoken), data/refined/dataset.jsonl, the catalog, the
+        spoken evaluation set, the phrase bank's manners.yaml
 writes  data/prepared/tool_memorization.json   [{"description", "token"}]
         data/prepared/retrieval_training.json  [{"query", "relevant_tool_tokens"}]
         data/prepared/agent_tuning.json        [{"query", "plan_sequence", "final_answer"}]
         data/prepared/evaluation.jsonl         {"query", "kind", "accept", "slice"}
         metrics/prepare.json                   how many rows in each
 
-About ten seconds.
+The spoken set stands there twice: as it was written, and with slips, under the slice spoken_noisy. About ten seconds.
 """
 
+import random
 from collections import Counter
 
-from toolgen import calltext, catalog, console, dataset, params, records, splits
+from toolgen import calltext, catalog, console, dataset, params, records, slips, splits
+from toolgen.teachers import noise
 
 DATASET, METRICS = "data/refined/dataset.jsonl", "metrics/prepare.json"
 MEMORIZATION = "data/prepared/tool_memorization.json"
@@ -35,7 +38,8 @@ def main() -> None:
         else:
             slice_ = "validation" if row["split"] == "validation" else row["slice"]
             evaluation.append({"query": query, "kind": kind(calls, tools), "accept": [calls], "slice": slice_})
-    evaluation += spoken_rows(options.refine)
+    spoken = spoken_rows(options.refine)
+    evaluation += [*spoken, *as_heard(spoken, slips.load(options.generate.offline.phrases))]
     for path, rows in ((MEMORIZATION, memorization), (RETRIEVAL, retrieval), (AGENT, agent)):
         with records.written_whole(path) as file:
             file.write("[\n" + ",\n".join(map(records.dumps, rows)) + "\n]\n")
@@ -69,12 +73,23 @@ def kind(calls: list[dict], tools: catalog.Catalog) -> str:
 
 
 def spoken_rows(settings: params.Refine) -> list[dict]:
-    """The spoken set in two halves by hash: of `dev` the misses may be read, of `test` the scores alone."""
+    """The spoken set in two halves by hash: of `dev` the misses may be read, of `test` the scores alone.
+
+    A row stays in its half for good: no parameter moves it.
+    """
     rows = []
     for row in records.read_jsonl(settings.spoken):
         half = "dev" if splits.is_held_out(0, row["query"], 0.5) else "test"
         rows.append({**row, "slice": f"spoken_{half}"})
     return rows
+
+
+def as_heard(rows: list[dict], slipped: slips.Slips) -> list[dict]:
+    """The same requests with the slips of speech recognition and thumbs, each drawn from the query itself."""
+    return [
+        {**row, "query": noise.noisy(row["query"], slipped, random.Random(row["query"])), "slice": "spoken_noisy"}
+        for row in rows
+    ]
 
 
 if __name__ == "__main__":

@@ -224,3 +224,17 @@ def test_any_text_has_one_plain_form(text):
     assert once == once.strip() and "  " not in once and "\n" not in once
     assert not re.search(r"[A-Z?!\"]", once)
     assert normalise(once) == once
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("68 Fahrenheit for me, 74 for the passenger", "20 degrees for me , 23.5 degrees for the passenger"),
+        ("72 for her and 70°F for me", "22 degrees for her and 21 degrees for me"),
+        ("70°F and charge to 80 percent", "21 degrees and charge to 80 percent"),
+        ("70°F and the fan to 5", "21 degrees and the fan to 5"),
+        ("72 for her", "72 for her"),
+    ],
+)
+def test_a_unit_named_once_holds_for_the_sentence(said, read):
+    assert normalise(said) == read == normalise(read)

@@ -19,6 +19,7 @@ UNTRACKED = ("data/ledger/*", "metrics/timing/*", "models/.work")  # outputs of 
 PATHS_BY_PARAMETER = {
     "${catalog}": "options.catalog",
     "${generate.offline.phrases}": "settings.offline.phrases",
+    "${generate.offline.phrases}/manners.yaml": "options.generate.offline.phrases",
     "${generate.paid.prompts}": "paid.prompts",
     "${refine.spoken}": "settings.spoken",
 }

@@ -40,12 +40,17 @@ def retrieval(row: dict) -> Conversation:
 
 def agent(row: dict, catalog: Catalog) -> Conversation:
     """From a row {"query", "plan_sequence", "final_answer"} of agent_tuning.json."""
-    calls = []
-    for step in row["plan_sequence"]:
-        tool = catalog.by_token[step["action"]]
-        calls.append({"name": tool.function, "arguments": {**tool.bound, **step["action_input"]}})
-    segments = calltext.segments(calls, catalog)
+    segments = calltext.segments(calls_of(row, catalog), catalog)
     return Conversation(row["query"], CALL, tuple((tool.token, pieces(tool, text)) for tool, text in segments))
+
+
+def calls_of(row: dict, catalog: Catalog) -> list[dict]:
+    """The calls of a row of agent_tuning.json, with what their tools bind."""
+    tools = [catalog.by_token[step["action"]] for step in row["plan_sequence"]]
+    return [
+        {"name": tool.function, "arguments": {**tool.bound, **step["action_input"]}}
+        for tool, step in zip(tools, row["plan_sequence"], strict=True)
+    ]
 
 
 def pieces(tool: Tool, text: str) -> tuple[str, ...]:

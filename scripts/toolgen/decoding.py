@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from transformers import DynamicCache
 
-from . import calltext
+from . import calltext, padding
 from .catalog import Property, Tool
 from .checkpoints import Checkpoint
 from .conversations import CALL, DESCRIBE, RETRIEVE, encode_part, encode_prompt
@@ -110,17 +110,14 @@ class Decoder:
         return found
 
     def _greedy(self, prompts: list[list[int]], constrained: bool) -> list[list[int]]:
-        ids, mask = _left_padded(prompts, self.tokenizer.pad_token_id, self.model.device)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        read = padding.inputs(prompts, self.tokenizer.pad_token_id, self.model.device)
         cache = DynamicCache(config=self.model.config)
         written: list[list[int]] = [[] for _ in prompts]
         states: list[Node | None] = [None] * len(prompts)  # None: a tool or the end may follow
         complete = [0] * len(prompts)  # how many of the written tokens are whole calls
         live = list(range(len(prompts)))
         for _ in range(MAX_TOKENS):
-            logits = self.model(
-                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
-            ).logits[:, -1]
+            logits = self.model(**read, past_key_values=cache, logits_to_keep=1).logits[:, -1]
             chosen = []
             for row in range(len(prompts)):
                 if row not in live:
@@ -139,9 +136,12 @@ class Decoder:
                 chosen.append(index)
             if not live:
                 break
-            ids = torch.tensor(chosen, device=mask.device)[:, None]
-            mask = torch.cat((mask, mask.new_ones(len(prompts), 1)), 1)
-            positions = positions[:, -1:] + 1
+            mask = read["attention_mask"]
+            read = {
+                "input_ids": torch.tensor(chosen, device=mask.device)[:, None],
+                "attention_mask": torch.cat((mask, mask.new_ones(len(prompts), 1)), 1),
+                "position_ids": read["position_ids"][:, -1:] + 1,
+            }
         if constrained:  # what MAX_TOKENS cut off in the middle of a call is not said
             written = [ids[:count] for ids, count in zip(written, complete, strict=True)]
         return written
@@ -168,9 +168,8 @@ class Decoder:
         for start in range(0, len(texts), batch_size):
             batch = texts[start : start + batch_size]
             prompts = [encode_prompt(text, mark, self.tokenizer, MAX_PROMPT) for text in batch]
-            ids, mask = _left_padded(prompts, self.tokenizer.pad_token_id, self.model.device)
-            positions = (mask.cumsum(1) - 1).clamp(min=0)
-            logits = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1).logits
+            read = padding.inputs(prompts, self.tokenizer.pad_token_id, self.model.device)
+            logits = self.model(**read, logits_to_keep=1).logits
             for row in logits[:, -1, columns].argsort(dim=-1, descending=True, stable=True):
                 found.append([tools[i].name for i in row])
         return found
@@ -181,10 +180,3 @@ class Decoder:
     def retrieved(self, queries: list[str], batch_size: int) -> list[list[str]]:
         return self.ranked_tools(queries, RETRIEVE, batch_size)
 
-
-def _left_padded(prompts: list[list[int]], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask [rows, longest], padded on the left."""
-    length = max(map(len, prompts))
-    ids = torch.tensor([[pad] * (length - len(prompt)) + prompt for prompt in prompts], device=device)
-    mask = torch.tensor([[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
-    return ids, mask

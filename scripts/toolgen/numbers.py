@@ -33,6 +33,7 @@ PER_CENT = re.compile(r"(?<!\S)per cent(?!\S)")
 HALF = re.compile(r"(?<!\S)(?:(?:in|one|1) )*half(?: ?way)*(?!\S)")
 SHARE = re.compile(r"(?<!\S)(a|one|[1-4]) (?:(third|quarter|fifth)s?|/ (\d))(?!\S)")
 NEGATIVE = re.compile(r"(?<!\S)(?:minus|negative) (?=\d)")
+FIGURE = re.compile(r"(?<!\S)([5-9]\d(?:\.5)?)(?: degrees)?(?! percent| degrees|\S)")
 DEGREES = re.compile(r"(?<!\S)(-?\d{1,6}(?:\.\d+)?)(?: degrees?)?((?: (?:fahrenheit|f|celsius|centigrade|c))+)(?!\S)")
 
 
@@ -58,7 +59,7 @@ def normalise(query: str) -> str:
         text = HALF.sub("half", text)
     text = SHARE.sub(_percentage, " ".join(_numbers(text.split(" "))))
     if DIGIT.search(text):
-        text = DEGREES.sub(_celsius, NEGATIVE.sub("-", text))
+        text = DEGREES.sub(_celsius, _in_one_unit(NEGATIVE.sub("-", text)))
     return text[:MAX_LENGTH].rstrip()
 
 
@@ -130,6 +131,13 @@ def _percentage(match: re.Match) -> str:
     count = 1 if match[1] in ("a", "one") else int(match[1])
     parts = PARTS[match[2]] if match[2] else int(match[3])
     return f"{_plain(round(100 * count / parts, 1))} percent" if count <= parts else match[0]
+
+
+def _in_one_unit(text: str) -> str:
+    """A unit named once holds for the sentence: in `68 fahrenheit for me and 74 for her` both are Fahrenheit."""
+    if not any(match[2].split()[0][0] == "f" for match in DEGREES.finditer(text)):
+        return text
+    return FIGURE.sub(lambda match: f"{match[1]} fahrenheit", text)
 
 
 def _celsius(match: re.Match) -> str:

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import yaml
 
+from . import slips
 from .catalog import Catalog, Property
+from .lines import Node, compose
 from .records import BadRecord
+from .together import Together, sentences
 
 PLACE_SLOTS = ("thing", "whose", "here", "who")
 SLOTS = (*PLACE_SLOTS, "is", "value", "percent")
 PLACES = ("front left", "front right", "rear left", "rear right", "rear center",
           "front", "rear", "left", "right", "all")  # fmt: skip
-MANNERS = ("openings", "openings_imperative", "closings", "imperative_verbs", "joins", "fillers", "false_starts",
-           "asides")  # fmt: skip
+SPOKEN = ("openings", "openings_imperative", "closings", "imperative_verbs", "joins", "asides")
+MANNERS = (*SPOKEN, *slips.KINDS)
 IMPOSSIBLE = ("missing", "read_only", "music", "navigation", "phone")  # what one part of a request may ask in vain
 NOCALL_SLOTS = ("city", "person", "song", "number")
 
@@ -54,9 +57,10 @@ class Bank:
     phrases: tuple[Phrase, ...]
     places: dict[str, dict[str, list[str]]]
     manners: dict[str, list[str]]
-    homophones: dict[str, list[str]]
+    slips: slips.Slips
     nocall: dict[str, list[str]]
     words: dict[str, list[str]]
+    together: tuple[Together, ...] = ()
     sha: str = ""
     by_tool: dict[str, dict[object, list[Phrase]]] = field(default_factory=dict)
 
@@ -67,20 +71,21 @@ def load(folder: str | Path, catalog: Catalog) -> Bank:
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise BadRecord(f"{folder}: no phrase files (*.yaml) here")
-    trees = {path.stem: _compose(path) for path in files}
+    trees = {path.stem: compose(path) for path in files}
     missing = {"places", "manners", "nocall"} - set(trees)
     if missing:
         raise BadRecord(f"{folder}: {', '.join(sorted(missing))}.yaml is missing")
     manners, nocall = trees.pop("manners"), trees.pop("nocall")
     places = {name: _places(entry) for name, entry in trees.pop("places").sections(PLACES).items()}
     frames = trees.pop("frames", None)
+    together = trees.pop("together", None)
     phrases = _united(phrase for tree in trees.values() for phrase in _entries(tree, catalog))
     if frames is not None:
         phrases += tuple(_framed(frames, phrases, catalog))
     by_tool: dict[str, dict[object, list[Phrase]]] = {}
     for phrase in phrases:
         by_tool.setdefault(phrase.tool, {}).setdefault((phrase.entry, repr(phrase.value)), []).append(phrase)
-    spoken = manners.sections((*MANNERS, "homophones"))
+    spoken = manners.sections(MANNERS)
     reasons = nocall.sections(("words", *IMPOSSIBLE), more=True)
     words = {name: node.strings() for name, node in reasons.pop("words").sections(NOCALL_SLOTS).items()}
     for node in reasons.values():
@@ -89,85 +94,21 @@ def load(folder: str | Path, catalog: Catalog) -> Bank:
     return Bank(
         phrases=phrases,
         places=places,
-        manners={name: spoken[name].strings() for name in MANNERS},
-        homophones={name: node.strings() for name, node in spoken["homophones"].mapping().items()},
+        manners={name: spoken[name].strings() for name in SPOKEN},
+        slips=slips.read(spoken),
         nocall={reason: node.strings() for reason, node in reasons.items()},
         words=words,
+        together=tuple(sentences(together, catalog)) if together is not None else (),
         sha=hashlib.sha1(b"".join(path.read_bytes() for path in files)).hexdigest(),
         by_tool=by_tool,
     )
 
 
-class _Node:
-    """A YAML node that knows its file and line."""
-
-    def __init__(self, node: yaml.Node, path: Path):
-        self.node, self.path = node, path
-
-    @property
-    def where(self) -> str:
-        return f"{self.path}:{self.node.start_mark.line + 1}"
-
-    def mapping(self) -> dict[str, "_Node"]:
-        if not isinstance(self.node, yaml.MappingNode):
-            raise BadRecord(f"{self.where}: expected a mapping")
-        found: dict[str, _Node] = {}
-        for key, value in self.node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise BadRecord(f"{self.path}:{key.start_mark.line + 1}: expected a name before the colon")
-            if key.value in found:
-                raise BadRecord(f"{self.path}:{key.start_mark.line + 1}: {key.value!r} stands twice")
-            found[key.value] = _Node(value, self.path)
-        return found
-
-    def sections(self, names: tuple[str, ...], more: bool = False) -> dict[str, "_Node"]:
-        """A mapping that has all of `names`, and no other key unless `more` are welcome."""
-        found = self.mapping()
-        missing = [name for name in names if name not in found]
-        if missing:
-            raise BadRecord(f"{self.where}: {', '.join(missing)} is missing")
-        unknown = [name for name in found if name not in names]
-        if unknown and not more:
-            raise BadRecord(f"{found[unknown[0]].where}: unknown key {unknown[0]!r}; known: {', '.join(names)}")
-        return found
-
-    def lines(self) -> list[tuple[str, str]]:
-        """(text, file:line) of each item of a list of texts."""
-        if not isinstance(self.node, yaml.SequenceNode) or not self.node.value:
-            raise BadRecord(f"{self.where}: expected a list of phrases")
-        items = [_Node(item, self.path) for item in self.node.value]
-        for item in items:
-            if not isinstance(item.node, yaml.ScalarNode) or not item.node.value.strip(" "):
-                raise BadRecord(f"{item.where}: expected a phrase in quotes")
-        return [(item.node.value, item.where) for item in items]
-
-    def strings(self) -> list[str]:
-        return [text for text, _ in self.lines()]
-
-
-def _compose(path: Path) -> _Node:
-    written = path.read_bytes()
-    try:
-        node = yaml.compose(written.decode("utf-8"), Loader=yaml.CSafeLoader)
-    except UnicodeDecodeError as error:
-        line = written.count(b"\n", 0, error.start) + 1
-        raise BadRecord(f"{path}:{line}: not UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise BadRecord(f"{path}:{line}: not YAML ({error.problem})") from None
-    except yaml.reader.ReaderError as error:
-        line = written.decode("utf-8").count("\n", 0, error.position) + 1
-        raise BadRecord(f"{path}:{line}: not YAML ({error.reason})") from None
-    if node is None:
-        raise BadRecord(f"{path}:1: empty")
-    return _Node(node, path)
-
-
-def _places(entry: _Node) -> dict[str, list[str]]:
+def _places(entry: Node) -> dict[str, list[str]]:
     return {way: node.strings() for way, node in entry.sections(("whose", "after", "here", "who")).items()}
 
 
-def _entries(tree: _Node, catalog: Catalog) -> list[Phrase]:
+def _entries(tree: Node, catalog: Catalog) -> list[Phrase]:
     phrases = []
     for key, entry in tree.mapping().items():
         name, _, area = key.partition("/")
@@ -197,7 +138,7 @@ def _united(phrases: Iterable[Phrase]) -> tuple[Phrase, ...]:
     return tuple(replace(phrase, nouns=tuple(nouns[phrase.entry])) for phrase in found.values())
 
 
-def _framed(tree: _Node, phrases: tuple[Phrase, ...], catalog: Catalog) -> Iterator[Phrase]:
+def _framed(tree: Node, phrases: tuple[Phrase, ...], catalog: Catalog) -> Iterator[Phrase]:
     """The phrases of each frame for every entry it serves, less those that the entry has of its own."""
     own = {(phrase.entry, phrase.text) for phrase in phrases}
     nouns = {phrase.entry: phrase.nouns for phrase in phrases if phrase.nouns}
@@ -222,7 +163,7 @@ def _noun(text: str) -> tuple[str, str]:
     return singular, plural if slash else singular
 
 
-def _value(text: str, item: Property, area: str, node: _Node) -> object:
+def _value(text: str, item: Property, area: str, node: Node) -> object:
     """The key of a `set` list as a value of the property, or SAID / NEGATED."""
     if not item.writable_on_request:
         raise BadRecord(f"{node.where}: {item.name} cannot be set on request")
@@ -245,7 +186,7 @@ def _value(text: str, item: Property, area: str, node: _Node) -> object:
 
 
 def _phrases(
-    node: _Node, entry: str, item: Property, verb: str, value: object, nouns: tuple[tuple[str, str], ...]
+    node: Node, entry: str, item: Property, verb: str, value: object, nouns: tuple[tuple[str, str], ...]
 ) -> list[Phrase]:
     found, seen = [], set()
     for text, where in node.lines():
@@ -281,9 +222,10 @@ def _check_slots(text: str, known: tuple[str, ...], where: str) -> None:
 def counts(bank: Bank) -> dict:
     """How rich the bank is: phrases, those distinct once their slots are masked, and each tool's share."""
     return {
-        "total": len(bank.phrases) + sum(map(len, bank.nocall.values())),
-        "distinct": len({re.sub(r"\{\w+\}", "_", phrase.text) for phrase in bank.phrases})
+        "total": len(bank.phrases) + len(bank.together) + sum(map(len, bank.nocall.values())),
+        "distinct": len({re.sub(r"\{\w+\}", "_", phrase.text) for phrase in (*bank.phrases, *bank.together)})
         + len({text for texts in bank.nocall.values() for text in texts}),
+        "together": len(bank.together),
         "no_call": sum(map(len, bank.nocall.values())),
         "by_tool": {tool: sum(map(len, values.values())) for tool, values in sorted(bank.by_tool.items())},
     }

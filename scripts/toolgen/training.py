@@ -14,6 +14,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from .conversations import Conversation, encode_completion, encode_prompt
 from .muon import MuonWithAdamW
+from .padding import inputs, left_padded
 
 IGNORED = -100
 
@@ -53,18 +54,9 @@ class Batches:
     def __call__(self, conversations: list[Conversation]) -> dict[str, torch.Tensor]:
         """Returns input_ids, attention_mask, position_ids [rows, length] and labels [rows, longest completion]."""
         prompts, completions = zip(*map(self.encoded, conversations), strict=True)
-        length = max(len(p) + len(c) for p, c in zip(prompts, completions, strict=True))
-        longest = max(map(len, completions))
-        ids = torch.full((len(prompts), length), self.tokenizer.pad_token_id)
-        mask = torch.zeros((len(prompts), length), dtype=torch.long)
-        labels = torch.full((len(prompts), longest), IGNORED)
-        for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
-            used = len(prompt) + len(completion)
-            ids[row, length - used :] = torch.tensor(prompt + completion)
-            mask[row, length - used :] = 1
-            labels[row, longest - len(completion) :] = torch.tensor(completion)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        return {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "labels": labels}
+        rows = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
+        labels = left_padded(list(completions), IGNORED)
+        return inputs(rows, self.tokenizer.pad_token_id) | {"labels": labels}
 
     def encoded(self, conversation: Conversation) -> tuple[list[int], list[int]]:
         completion = encode_completion(conversation, self.tokenizer)

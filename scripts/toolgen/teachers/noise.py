@@ -4,7 +4,7 @@ import random
 import re
 
 from ..numbers import ONES, PARTS, TENS, UNITS
-from ..phrases import Bank
+from ..slips import Slips
 
 # Words that `normalise` reads, and those that a measure is made of: nothing is put between them, and no letter is lost.
 MEASURES = {*UNITS, *PARTS, *(f"{part}s" for part in PARTS), "a", "hundred", "half", "halfway", "way", "and", "point",
@@ -12,39 +12,39 @@ MEASURES = {*UNITS, *PARTS, *(f"{part}s" for part in PARTS), "a", "hundred", "ha
 NUMBER = re.compile(r"(?<![\w.-])(\d{1,2})(?:\.(\d))?(?![\w.°%])")
 
 
-def noisy(text: str, bank: Bank, rng: random.Random) -> str:
+def noisy(text: str, slips: Slips, rng: random.Random) -> str:
     """`text` with one or two of: dropped `the`, filler, false start, homophone, number word, typo."""
     for slip in rng.sample(SLIPS, rng.choice((1, 1, 2))):
-        text = slip(text, bank, rng)
+        text = slip(text, slips, rng)
     return text
 
 
-def _dropped_article(text: str, bank: Bank, rng: random.Random) -> str:
+def _dropped_article(text: str, slips: Slips, rng: random.Random) -> str:
     return re.sub(r"\bthe ", "", text, count=rng.choice((1, 2)))  # never "a", which may be part of a measure
 
 
-def _filler(text: str, bank: Bank, rng: random.Random) -> str:
+def _filler(text: str, slips: Slips, rng: random.Random) -> str:
     words = text.split()
     gaps = [i for i, word in enumerate(words) if not _is_measure(word)]
     if gaps:
-        words.insert(rng.choice(gaps), rng.choice(bank.manners["fillers"]))
+        words.insert(rng.choice(gaps), rng.choice(slips.fillers))
     return " ".join(words)
 
 
-def _false_start(text: str, bank: Bank, rng: random.Random) -> str:
-    return f"{rng.choice(bank.manners['false_starts'])} {text}"
+def _false_start(text: str, slips: Slips, rng: random.Random) -> str:
+    return f"{rng.choice(slips.false_starts)} {text}"
 
 
-def _homophone(text: str, bank: Bank, rng: random.Random) -> str:
+def _homophone(text: str, slips: Slips, rng: random.Random) -> str:
     words = text.split()
-    found = [i for i, word in enumerate(words) if word in bank.homophones]
+    found = [i for i, word in enumerate(words) if word in slips.homophones]
     if found:
         i = rng.choice(found)
-        words[i] = rng.choice(bank.homophones[words[i]])
+        words[i] = rng.choice(slips.homophones[words[i]])
     return " ".join(words)
 
 
-def _number_word(text: str, bank: Bank, rng: random.Random) -> str:
+def _number_word(text: str, slips: Slips, rng: random.Random) -> str:
     return NUMBER.sub(_spelled, text)
 
 
@@ -54,7 +54,7 @@ def _spelled(match: re.Match) -> str:
     return words + (f" point {ONES[int(match[2])]}" if match[2] else "")
 
 
-def _typo(text: str, bank: Bank, rng: random.Random) -> str:
+def _typo(text: str, slips: Slips, rng: random.Random) -> str:
     words = text.split()
     long = [i for i, word in enumerate(words) if len(word) > 4 and word.isalpha() and not _is_measure(word)]
     if long:

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .. import calltext
 from ..catalog import Area, Catalog, Property
 from ..phrases import IMPOSSIBLE, NEGATED, SAID, Bank, Phrase
 from ..records import dumps
+from ..together import SAID as SAID_IN_TURN
 from . import noise as as_heard
 
 PLACE_WEIGHTS = {"front left": 4, "front right": 5, "rear left": 3, "rear right": 3, "rear center": 2,
@@ -83,14 +85,14 @@ class _Speaker:
         if kind < mix.no_call:
             said = self.refused(rng)
         elif kind < mix.no_call + mix.joined:
-            said = self.joined(rng)
+            said = self.together(rng) if self.bank.together and rng.random() < 0.25 else self.joined(rng)
         else:
             said = self.filled(self.phrase(rng), rng)
-        if rng.random() < 0.12:
+        if rng.random() < 0.2:
             said.text = self.aside(said.text, rng)
         said.text = self.mannered(said.text, rng)
         if rng.random() < mix.noise:
-            said.text = as_heard.noisy(said.text, self.bank, rng)
+            said.text = as_heard.noisy(said.text, self.bank.slips, rng)
         else:
             said.text = _written(said.text, rng)
         return said
@@ -117,6 +119,30 @@ class _Speaker:
         for slot, words in self.bank.words.items():
             text = text.replace(f"{{{slot}}}", rng.choice(words))
         return Said(text, [], [hashlib.sha1(f"{reason}|{template}".encode()).hexdigest()[:12]])
+
+    def together(self, rng: random.Random) -> Said:
+        """A sentence of the bank that asks for several things as people say them."""
+        sentence = rng.choice(self.bank.together)
+        text, calls, taken = sentence.text, [], set()
+        for number, part in enumerate(sentence.parts, 1):
+            item, place, value = part.item, part.place, part.value
+            if place == SAID_IN_TURN:
+                way = sentence.way(number)
+                place = rng.choice([name for name in self.named_places(item, way) if (item.name, name) not in taken])
+                ways = self.bank.places[place][way] if way != "whose" else [self.whose(item, place, False, rng)]
+                text = text.replace(f"{{{way}{number}}}", rng.choice(ways))
+            taken.add((item.name, place))
+            if value == SAID_IN_TURN:
+                area = item.area(item.places[place][0]) if place else item.areas[0]
+                text, meant = _with_value(text.replace(f"{{value{number}}}", SAID), item, area, False, False, rng)
+                value = calltext.value_text(meant)
+            calls += calltext.read(part.text(place, value), self.catalog)
+        return Said(text, calls, [sentence.id])
+
+    def named_places(self, item: Property, way: str) -> list[str]:
+        """The places that a way of saying them fits: `the left seat` is one seat, not a side of the car."""
+        places = [name for name in item.places if name in self.bank.places]
+        return [name for name in places if name not in ("left", "right")] if way == "whose" else places
 
     def joined(self, rng: random.Random) -> Said:
         """Two to four requests in one sentence, sometimes with a shared verb, sometimes with an impossible part."""
@@ -244,9 +270,7 @@ class _Speaker:
             return default, None
         if rng.random() < (0.08 if phrase.slot == "who" else 0.3):
             return default, None
-        places = [name for name in item.places if name in self.bank.places]
-        if phrase.slot == "whose":  # `the left seat` is one seat, not a side of the car
-            places = [name for name in places if name not in ("left", "right")]
+        places = self.named_places(item, phrase.slot)
         place = rng.choices(places, [PLACE_WEIGHTS[name] for name in places])[0]
         return place, place
 
