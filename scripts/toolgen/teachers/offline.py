@@ -123,15 +123,18 @@ class _Speaker:
     def together(self, rng: random.Random) -> Said:
         """A sentence of the bank that asks for several things as people say them."""
         sentence = rng.choice(self.bank.together)
-        text, calls, taken = sentence.text, [], set()
+        text, calls, taken = sentence.text, [], set()  # no part is drawn where another has set the same
         for number, part in enumerate(sentence.parts, 1):
             item, place, value = part.item, part.place, part.value
             if place == SAID_IN_TURN:
                 way = sentence.way(number)
-                place = rng.choice([name for name in self.named_places(item, way) if (item.name, name) not in taken])
+                free = [name for name in self.named_places(item, way) if taken.isdisjoint(_spots(item, name))]
+                if [other.item for other in sentence.parts].count(item) > 1:  # all of them would leave none to the rest
+                    free = [name for name in free if len(item.places[name]) == 1]
+                place = rng.choice(free)
                 ways = self.bank.places[place][way] if way != "whose" else [self.whose(item, place, False, rng)]
                 text = text.replace(f"{{{way}{number}}}", rng.choice(ways))
-            taken.add((item.name, place))
+            taken |= _spots(item, place)
             if value == SAID_IN_TURN:
                 area = item.area(item.places[place][0]) if place else item.areas[0]
                 text, meant = _with_value(text.replace(f"{{value{number}}}", SAID), item, area, False, False, rng)
@@ -327,6 +330,10 @@ class _Speaker:
             return f"{rng.choice(self.bank.manners['openings_imperative'])} {text}"
         opening = rng.choice(self.bank.manners["openings"])
         return f"{opening}{'' if opening.endswith(',') or rng.random() < 0.5 else ','} {text}"
+
+
+def _spots(item: Property, place: str) -> set[tuple[str, int]]:
+    return {(item.name, area) for area in item.places.get(place, ())}
 
 
 def _plural_verb(match: re.Match) -> str:
