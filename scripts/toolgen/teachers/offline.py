@@ -88,7 +88,7 @@ class _Speaker:
             said = self.together(rng) if self.bank.together and rng.random() < 0.25 else self.joined(rng)
         else:
             said = self.filled(self.phrase(rng), rng)
-        if rng.random() < 0.2:
+        if rng.random() < 0.15:
             said.text = self.aside(said.text, rng)
         said.text = self.mannered(said.text, rng)
         if rng.random() < mix.noise:
@@ -281,7 +281,8 @@ class _Speaker:
         self, phrase: Phrase, item: Property, named: str | None, bare: bool, rng: random.Random
     ) -> tuple[str, bool]:
         """A noun with its place, and whether it is plural."""
-        singular, plural_form = rng.choice(phrase.nouns)
+        weights = [(rank + 1) ** -0.75 for rank in range(len(phrase.nouns))]  # the usual names stand first
+        singular, plural_form = rng.choices(phrase.nouns, weights)[0]
         if named is None or "/" in phrase.entry:
             whole = len(item.areas) == 1 or "/" in phrase.entry
             noun = plural_form if whole and rng.random() < 0.25 else singular
