@@ -14,13 +14,15 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-# The query reaches Python through the environment alone. `value` keeps make from expanding a `$` in it, and no recipe
-# names it, so that quotes, $() and backticks are text.
+# The query reaches Python through the environment alone, and so do the revisions to compare. `value` keeps make from
+# expanding a `$` in it, and no recipe names it, so that quotes, $() and backticks are text.
 override Q := $(value Q)
-export Q
+override A := $(value A)
+override B := $(value B)
+export Q A B
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train evaluate scores predict all test lint bench-generate clean
+.PHONY: help setup data data-export train evaluate scores compare report predict all test lint bench-refine bench-generate bench-train clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -32,14 +34,28 @@ setup: $(INSTALLED) ## install the requirements into .venv (about 3 minutes, 2.1
 data: setup ## write, check and lay out the training data: dvc repro prepare (about 2 minutes)
 	$(BIN)/dvc repro prepare
 
-train: setup ## train the three stages, on new data where it is stale: dvc repro agent_tuning (about 15 minutes)
+data-export: setup ## write the dataset in another form: make data-export FORMAT=cartool [TO=folder] (seconds)
+	@test -n "$(FORMAT)" || { echo 'make data-export needs a form: make data-export FORMAT=cartool' >&2; exit 1; }
+	@$(BIN)/python scripts/export_data.py --format "$(FORMAT)" $(if $(TO),--to "$(TO)")
+
+train: setup ## train the three stages (about 15 minutes); with PROFILE=llama-3.2-1b-qlora as an experiment on that base
+ifdef PROFILE
+	$(BIN)/dvc exp run -S 'profile=$(PROFILE)' agent_tuning
+else
 	$(BIN)/dvc repro agent_tuning
+endif
 
 evaluate: setup ## score the models, trained anew where they are stale: dvc repro evaluate (about 18 minutes)
 	$(BIN)/dvc repro evaluate
 
 scores: setup ## print the scores of the last evaluation as a table (a second)
 	@$(BIN)/python scripts/scores.py
+
+report: setup ## write reports/report.html: scores, curves, confusion, coverage, what changed, as one page (a second)
+	@$(BIN)/python scripts/report.py
+
+compare: setup ## say which differences between two evaluations are real: make compare A=<rev> B=<rev> (seconds)
+	@$(BIN)/python scripts/compare.py "$${A:-HEAD~1}" $${B:+"$$B"}
 
 predict: setup ## print the call of one query: make predict Q="set my side to 21" (about 10 seconds)
 	@test -n "$$Q" || { echo 'make predict needs a query: make predict Q="set my side to 21"' >&2; exit 1; }
@@ -55,11 +71,17 @@ test: setup ## run every test (about 6 minutes)
 lint: setup ## check the code with ruff (a second)
 	$(BIN)/ruff check .
 
+bench-refine: setup ## measure speed and memory of refine, to a million rows (about 50 minutes, 40 GB of disk)
+	$(BIN)/python bench/refine.py
+
 bench-generate: setup ## measure speed and memory of a paid teacher against a local server (about 4 minutes)
 	$(BIN)/python bench/generate.py
 
+bench-train: setup ## measure the training loop against the seed's recipe and TRL's defaults (about 4 minutes)
+	$(BIN)/python bench/train.py
+
 clean: ## remove data, models and readings that the pipeline wrote; never data/ledger, secrets or DVC's cache
-	rm -rf data/generated data/refined data/prepared metrics/timing models/.work
+	rm -rf data/generated data/refined data/prepared metrics/timing models/.work reports
 	rm -rf models/tool_memorization models/retrieval_training models/agent_tuning
 
 $(INSTALLED): requirements.txt

@@ -55,6 +55,7 @@ def prepare(folder: Path, teacher: str, url: str, concurrency: int, num_samples:
     params["generate"] |= {"teacher": teacher, "num_samples": num_samples}
     params["generate"]["requests"] |= {"base_url": url, "concurrency": concurrency, "budget_tokens": None}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (folder / "profiles").symlink_to(ROOT / "profiles")
     (folder / "data").mkdir()
     for name in ("catalog.json", "prompts"):
         (folder / "data" / name).symlink_to(ROOT / "data" / name)

@@ -1,13 +1,13 @@
 """Third training stage: learn to write the calls that a query asks for (ToolGen, stage 3). Goes on from
 retrieval_training.
 
-reads   params.yaml (catalog, agent_tuning), data/prepared/, models/retrieval_training/
+reads   params.yaml (catalog, agent_tuning, train), data/prepared/, models/retrieval_training/
 writes  models/agent_tuning/, metrics/agent_tuning.json, plots/agent_tuning/
 
 About twelve minutes for the default model on two cores.
 """
 
-from toolgen import checkpoints, console, params, records, stages, training
+from toolgen import checkpoints, console, devices, params, records, stages
 from toolgen.conversations import agent, memorization, retrieval
 
 ROWS, RETRIEVED = "data/prepared/agent_tuning.json", "data/prepared/retrieval_training.json"
@@ -16,17 +16,17 @@ MEMORIZED = "data/prepared/tool_memorization.json"
 
 def main() -> None:
     options = params.read()
-    settings = options.agent_tuning
-    checkpoint = checkpoints.load("models/retrieval_training", trainable=True)
+    settings, train = options.agent_tuning, options.train
+    devices.spread(train.num_processes, train.accelerate_config)
+    checkpoint = checkpoints.load("models/retrieval_training", trainable=True, stage="retrieval_training")
     rows = [agent(row, checkpoint.catalog) for row in records.read_json(ROWS)]
     earlier = [
         [memorization(row) for row in records.read_json(MEMORIZED)],
         [retrieval(row) for row in records.read_json(RETRIEVED)],
     ]
     rows = stages.replayed(rows, earlier, settings.replay, settings.seed)
-    stages.run("agent_tuning", checkpoint, rows, settings, options.catalog)
+    stages.run("agent_tuning", checkpoint, rows, settings, train, options.catalog)
 
 
 if __name__ == "__main__":
-    mistakes = (params.BadParams, records.BadRecord, checkpoints.BadCheckpoint, training.BadTraining)
-    console.run(main, __doc__, mistakes)
+    console.run(main, __doc__, (params.BadParams, records.BadRecord, *stages.MISTAKES))

@@ -1,159 +1,211 @@
 """Turn replies into a dataset: checked by executing every call on a simulated car, deduplicated, split by hash.
 
 reads   params.yaml (catalog, refine), data/generated/replies.jsonl, the catalog, the spoken evaluation set
-writes  data/refined/dataset.jsonl     Mobile Actions form, with split and slice
+writes  data/refined/dataset.jsonl     Mobile Actions form, with split, slice and the end state of the car
         data/refined/rejected.jsonl    {"id", "reason", "detail", "example"}
+        data/refined/README.md         the dataset card
         metrics/refine.json            what was kept, repaired, rejected, and why
 
-About a minute for 60,000 replies.
+About a minute for 60,000 replies. All is written, or nothing: a leak between the splits fails the stage.
 """
 
+import json
 import random
+import sys
+import tempfile
+from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
 
 from tqdm import tqdm
 
-from toolgen import calltext, catalog, checks, console, dataset, params, records, splits
-from toolgen.duplicates import NearDuplicates, masked
+from toolgen import card, catalog, console, dataset, engines, leaks, params, records, splits
+from toolgen.duplicates import masked
+from toolgen.verification import Rules, heldout_combinations, rejection
 
 REPLIES, METRICS = "data/generated/replies.jsonl", "metrics/refine.json"
 DATASET, REJECTED = "data/refined/dataset.jsonl", "data/refined/rejected.jsonl"
-SLICES = ("seen_phrasing", "heldout_phrasing", "heldout_combination")
+CARD = "data/refined/README.md"
 
 
-@dataclass(frozen=True)
-class Example:
-    """A reply that was understood: `shape` is its query with numbers masked, `slice` the kind of row it can be."""
+class Examples:
+    """What passed every check, in a file without a name; memory keeps what decides on the split, column by column."""
 
-    id: str
-    query: str
-    calls: list[dict]
-    shape: str
-    slice: str
+    def __init__(self, file: IO[str]):
+        self.file = file
+        self.numbers, self.places = array("Q"), array("d")  # of its reply; of its masked query
+        self.slices: list[str] = []
+        self.brought: list[str | None] = []
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[dict]:
+        self.file.seek(0)
+        return map(json.loads, self.file)
+
+    def add(self, number: int, example: dict) -> None:
+        self.numbers.append(number)
+        self.places.append(example["place"])
+        self.slices.append(sys.intern(example["slice"]))
+        self.brought.append(example["split"])
+        kept = {key: example[key] for key in ("id", "query", "calls", "end_state", "slice")}
+        self.file.write(records.dumps(kept) + "\n")
+
+    def divided(self, first: int, settings: params.Refine, closed: set[float]) -> list[str | None]:
+        """The split of each of the first examples, as if there were no others."""
+        columns = (self.places[:first], self.slices[:first], self.brought[:first])
+        return splits.divided(*columns, closed, settings.num_eval, settings.num_validation)
 
 
 def main() -> None:
     options = params.read()
     settings = options.refine
     tools = catalog.load(options.catalog)
-    spoken = {masked(row["query"]) for row in records.read_jsonl(settings.spoken)}
-    combinations = heldout_combinations(tools, settings)
-    repairs: Counter[str] = Counter()
-    rejections: list[dict] = []
+    spoken = list(records.read_jsonl(settings.spoken))
+    combinations = heldout_combinations(tools, settings.seed, settings.heldout_combinations)
+    rules = Rules(tools, combinations, settings.heldout_phrasing, settings.seed, settings.dedupe)
+    teachers, repairs, reasons, unknown = Counter(), Counter(), Counter(), Counter()
 
-    examples = list(verified(tools, settings, combinations, repairs, rejections))
-    if not examples:
-        raise console.Mistake(f"{REPLIES} holds no usable reply: see {REJECTED}, or run `make data` again")
-    split = divided(examples, spoken, settings, rejections)
+    with ExitStack() as stack:
+        rejected = stack.enter_context(records.written_whole(REJECTED))
+        output = stack.enter_context(records.written_whole(DATASET))
+        spool = tempfile.TemporaryFile("w+", dir=Path(DATASET).parent, encoding="utf-8", newline="\n")
+        examples = Examples(stack.enter_context(spool))
 
+        def reject(row: dict) -> None:
+            rejected.write(records.dumps(row) + "\n")
+            reasons[row["reason"]] += 1
+            if row["reason"] == "unknown_function":
+                unknown[row["detail"]] += 1
+
+        for number, row in enumerate(checked(rules, settings, teachers)):
+            if "reason" in row:
+                reject(row)
+            else:
+                examples.add(number, row)
+                repairs.update(row["repairs"])
+        enough(examples, settings, reasons, unknown, options.catalog)
+
+        closed = {splits.position(settings.seed, masked(row["query"])) for row in spoken}
+        split = examples.divided(len(examples), settings, closed)
+        half = examples.divided(bisect_left(examples.numbers, teachers.total() / 2), settings, closed)
+        for example, name in zip(examples, split, strict=True):
+            if name is None:
+                written = {"query": example["query"], "answers": example["calls"]}
+                reject(rejection(example["id"], "leaks_evaluation", example["slice"], written))
+        coverage = write_rows(output, examples, split, tools, settings)
+        output.flush()
+        found = leaks.audit(lambda: audited(output.name), spoken, settings.rouge_threshold, settings.dedupe)
+
+        figures = {
+            "replies": teachers.total(),
+            "teachers": dict(sorted(teachers.items())),
+            "kept": {name: split.count(name) for name in splits.SPLITS},
+            "eval_by_slice": by_slice(examples.slices, split),
+            "displaced": splits.displaced(half, split),
+            "audit": found,
+            "repairs": dict(sorted(repairs.items())),
+            "rejected": dict(sorted(reasons.items())),
+            "heldout_combinations": sorted(" ".join(pair) for pair in combinations),
+        }
+        stack.enter_context(records.written_whole(CARD)).write(card.card(figures, coverage, settings.license))
+    records.write_json(METRICS, figures)
+    if unknown:
+        print(f"refine: {unknown.total():,} replies call a function that {options.catalog} lacks, most often "
+              f"{unknown.most_common(1)[0][0]}")  # fmt: skip
+    kept = ", ".join(f"{count:,} {name}" for name, count in figures["kept"].items())
+    print(f"refine: {kept}, {reasons.total():,} rejected -> {DATASET}")
+
+
+def checked(rules: Rules, settings: params.Refine, teachers: Counter) -> Iterator[dict]:
+    """Yield, for each reply in order, an example or a rejection; counts the replies of each teacher."""
+    replies = read_replies(settings.license, teachers)
+    lines = sum(1 for _ in Path(REPLIES).open("rb")) if Path(REPLIES).is_file() else 0
+    try:
+        engine = {"local": engines.local, "ray": engines.on_ray}[settings.engine]
+        rows = engine(replies, rules, settings.rouge_threshold)
+        yield from tqdm(rows, total=lines, desc="refine", unit="reply", mininterval=1)
+    except ImportError as error:
+        raise console.Mistake(f"refine.engine is ray: pip install -r requirements-ray.txt ({error})") from None
+    except ConnectionError as error:
+        raise console.Mistake(f"refine.engine is ray: no cluster at RAY_ADDRESS ({error})") from None
+
+
+def read_replies(license_: str | None, teachers: Counter) -> Iterator[dict]:
+    """Yield the replies one by one. Raises BadRecord, with file and line, for what no teacher writes."""
+    texts: dict[str, tuple[int, int]] = {}  # id -> line, hash of the text
+    for line, reply in records.numbered(REPLIES):
+        where = f"{REPLIES}:{line}"
+        for key in ("id", "teacher", "text"):
+            if not isinstance(reply.get(key), str):
+                raise records.BadRecord(f"{where}: a reply needs {key}, a text")
+        if reply.get("split") not in (None, *splits.SPLITS):
+            raise records.BadRecord(f"{where}: split is one of {', '.join(splits.SPLITS)}, or left out")
+        if reply["teacher"] != "offline" and license_ is None:
+            raise console.Mistake(f"{where}: written by {reply['teacher']}: set refine.license in params.yaml to the "
+                                  "terms under which you may use and share what it wrote")  # fmt: skip
+        said = hash(reply["text"])
+        earlier, same = texts.setdefault(reply["id"], (line, said))
+        if same != said:
+            raise records.BadRecord(f"{where}: the id {reply['id']} is that of another reply, in line {earlier}")
+        teachers[reply["teacher"]] += 1
+        yield reply
+
+
+def enough(examples: Examples, settings: params.Refine, reasons: Counter, unknown: Counter, catalog_path: str) -> None:
+    """Raises Mistake where there is nothing to train on."""
+    if not len(examples):
+        why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3)) or "the file is empty"
+        if unknown:
+            why += f"; {catalog_path} lacks {unknown.most_common(1)[0][0]}"
+        raise console.Mistake(f"{REPLIES} holds no usable reply ({why}): run `make data` again, or see to the catalog")
+    ours = [place for place, brought in zip(examples.places, examples.brought, strict=True) if brought is None]
+    wanted = settings.num_eval + settings.num_validation
+    if ours and len(set(ours)) <= wanted:
+        raise console.Mistake(f"{REPLIES} holds {len(set(ours)):,} usable queries, and refine.num_eval and "
+                              f"num_validation ask for {wanted:,}: lower them, or generate more")  # fmt: skip
+
+
+def write_rows(
+    output: IO[str], examples: Examples, split: list[str | None], tools: catalog.Catalog, settings: params.Refine
+) -> dict[str, dict[str, int]]:
+    """Write the rows, split by split; the rows of each split that call each property or ordinary tool."""
     rng = random.Random(settings.seed)
-    rows = (
-        dataset.row(example.query, example.calls, name, example.slice, tools, rng)
-        for name, members in split.items()
-        for example in members
-    )
-    records.write_jsonl(REJECTED, rejections)
-    records.write_jsonl(DATASET, rows)
-    records.write_json(METRICS, {
-        "kept": {name: len(members) for name, members in split.items()},
-        "eval_by_slice": {name: sum(example.slice == name for example in split["eval"]) for name in SLICES},
-        "repairs": dict(sorted(repairs.items())),
-        "rejected": dict(sorted(Counter(row["reason"] for row in rejections).items())),
-        "heldout_combinations": sorted(" ".join(pair) for pair in combinations),
-    })  # fmt: skip
-    kept = ", ".join(f"{len(members):,} {name}" for name, members in split.items())
-    print(f"refine: {kept}, {len(rejections):,} rejected -> {DATASET}")
+    names = dict.fromkeys(property_name(tool) for tool in tools.tools)
+    coverage = {name: dict.fromkeys(splits.SPLITS, 0) for name in names}
+    for wanted in splits.SPLITS:
+        for example, name in zip(examples, split, strict=True):
+            if name != wanted:
+                continue
+            calls = example["calls"]
+            row = dataset.row(example["query"], calls, example["end_state"], name, example["slice"], tools, rng,
+                              settings.catalog_in_rows)  # fmt: skip
+            output.write(records.dumps(row) + "\n")
+            for called in {property_name(tools.tool_of(call)) for call in calls}:
+                coverage[called][name] += 1
+    return coverage
 
 
-def verified(
-    tools: catalog.Catalog, settings: params.Refine, combinations: set, repairs: Counter, rejections: list[dict]
-) -> Iterator[Example]:
-    """Yield the replies that pass every check and say something new; append the others to `rejections`."""
-    fresh = NearDuplicates(settings.rouge_threshold)
-    for reply in tqdm(list(records.read_jsonl(REPLIES)), desc="refine", unit="reply", mininterval=1):
-        written: object = reply["text"]
-        try:
-            written = checks.parse_reply(reply["text"])
-            repaired = [checks.repair_call(call, tools) for call in written["answers"]]
-            calls = [call for call, _ in repaired]
-            checks.check_example(written["query"], calls, tools)
-            checks.check_verdict(written)
-            slice_ = slice_of(calls, written.get("phrases", []), tools, combinations, settings)
-            shape = masked(written["query"])
-            if not fresh.is_new(shape, calls):
-                raise checks.Rejected("near_duplicate")
-        except checks.Rejected as fault:
-            rejections.append({"id": reply["id"], "reason": fault.reason, "detail": fault.detail, "example": written})
-            continue
-        repairs.update(name for _, done in repaired for name in done)
-        yield Example(reply["id"], written["query"], calls, shape, slice_)
+def property_name(tool: catalog.Tool) -> str:
+    return tool.vehicle_property.name if tool.vehicle_property else tool.name
 
 
-def slice_of(
-    calls: list[dict], phrases: list[str], tools: catalog.Catalog, combinations: set, settings: params.Refine
-) -> str:
-    """Which slice of the evaluation a row could serve; raises Rejected where it mixes what is kept apart."""
-    sides = {splits.is_held_out(settings.seed, name, settings.heldout_phrasing) for name in phrases}
-    if len(sides) > 1:
-        raise checks.Rejected("mixed_phrases")
-    combined = any((tool.name, place_of(tool, text)) in combinations for tool, text in calltext.segments(calls, tools))
-    if combined and sides == {True}:
-        raise checks.Rejected("mixed_phrases", "a held-out phrase in a held-out combination")
-    return SLICES[2] if combined else SLICES[1] if sides == {True} else SLICES[0]
+def audited(path: str) -> Iterator[leaks.Row]:
+    for row in records.read_jsonl(path):
+        query, calls = dataset.query_and_calls(row)
+        yield leaks.Row(row["split"], row["slice"] == splits.OWN, query, calls)
 
 
-def place_of(tool: catalog.Tool, text: str) -> str:
-    words = text.split()
-    return " ".join(words[:-1] if tool.writes else words)
-
-
-def heldout_combinations(tools: catalog.Catalog, settings: params.Refine) -> set[tuple[str, str]]:
-    """Tools with a place that the training rows never name together, though they name each in other company."""
-    pairs = [
-        f"{tool.name} {area.name}"
-        for tool in tools.tools
-        if tool.vehicle_property and tool.writes and len(tool.vehicle_property.groups) > 2
-        for area in tool.vehicle_property.areas[2:]  # the two front seats are too common to go without
-    ]
-    chosen = splits.lowest(settings.seed, pairs, settings.heldout_combinations)
-    return {tuple(pair.split(" ", 1)) for pair in chosen}
-
-
-def divided(
-    examples: list[Example], spoken: set[str], settings: params.Refine, rejections: list[dict]
-) -> dict[str, list[Example]]:
-    """Examples by split. No masked query stands on two sides, nor in training and in the spoken set."""
-
-    def chosen(slice_: str, count: int, taken: set[str]) -> set[str]:
-        names = [example.shape for example in examples if example.slice == slice_ and example.shape not in taken]
-        return splits.lowest(settings.seed, names, count)
-
-    held_out = {slice_: chosen(slice_, settings.num_eval, spoken) for slice_ in SLICES}
-    eval_shapes = set().union(*held_out.values())
-    validation = chosen(SLICES[0], settings.num_validation, spoken | eval_shapes)
-    split: dict[str, list[Example]] = {"train": [], "validation": [], "eval": []}
-    for example in examples:
-        if example.shape in spoken:
-            name = None
-        elif example.shape in held_out[example.slice]:
-            name = "eval"
-        elif example.shape in validation and example.slice == SLICES[0]:
-            name = "validation"
-        elif example.slice == SLICES[0] and example.shape not in eval_shapes | validation:
-            name = "train"
-        else:
-            name = None
-        if name is not None:
-            split[name].append(example)
-        else:
-            rejections.append({
-                "id": example.id, "reason": "leaks_evaluation", "detail": example.slice,
-                "example": {"query": example.query, "answers": example.calls},
-            })  # fmt: skip
-    return split
+def by_slice(slices: list[str], split: list[str | None]) -> dict[str, int]:
+    """The evaluation rows of each slice; of rows that brought their split only where there are any."""
+    counts = Counter(slice_ for slice_, name in zip(slices, split, strict=True) if name == "eval")
+    return {name: counts[name] for name in (*splits.SLICES, splits.OWN) if name in splits.SLICES or counts[name]}
 
 
 if __name__ == "__main__":
-    console.run(main, __doc__, (params.BadParams, records.BadRecord))
+    console.run(main, __doc__, (params.BadParams, records.BadRecord, leaks.Leak))

@@ -1,13 +1,13 @@
 """First training stage: give each tool a token, and learn which token a description stands for (ToolGen, stage 1).
 
-reads   params.yaml (catalog, model, tool_memorization), data/prepared/tool_memorization.json; for a model made from
-        scratch also the training queries, from which its tokenizer is trained
+reads   params.yaml (catalog, model, tool_memorization, train), data/prepared/tool_memorization.json; for a model made
+        from scratch also the training queries, from which its tokenizer is trained
 writes  models/tool_memorization/, metrics/tool_memorization.json, plots/tool_memorization/
 
 About fifteen seconds for the default model on two cores.
 """
 
-from toolgen import catalog, checkpoints, console, conversations, params, records, stages, training
+from toolgen import catalog, checkpoints, console, conversations, devices, params, records, stages
 from toolgen.numbers import normalise
 
 ROWS, QUERIES = "data/prepared/tool_memorization.json", "data/prepared/agent_tuning.json"
@@ -15,7 +15,8 @@ ROWS, QUERIES = "data/prepared/tool_memorization.json", "data/prepared/agent_tun
 
 def main() -> None:
     options = params.read()
-    settings = options.model
+    settings, train = options.model, options.train
+    devices.spread(train.num_processes, train.accelerate_config)
     tools = catalog.load(options.catalog)
     rows = records.read_json(ROWS)
     if settings.base_model == checkpoints.FROM_SCRATCH:
@@ -27,7 +28,8 @@ def main() -> None:
         )  # fmt: skip
         model, tokenizer = checkpoints.from_scratch(texts, tools, shape, settings.seed)
     else:
-        model, tokenizer = checkpoints.base(settings.base_model, settings.revision, settings.quantization)
+        dtype = settings.dtype if settings.lora_r else "float32"  # small steps are lost in weights of bfloat16
+        model, tokenizer = checkpoints.base(settings.base_model, settings.revision, settings.quantization, dtype)
     new_ids = checkpoints.add_tool_tokens(model, tokenizer, tools)
     if settings.lora_r:
         model = checkpoints.add_adapter(
@@ -39,12 +41,12 @@ def main() -> None:
         revision=settings.revision,
         quantization=settings.quantization,
         adapter=settings.lora_r > 0,
+        dtype=settings.dtype,
     )
     checkpoint = checkpoints.Checkpoint(model, tokenizer, tools, info)
     examples = [conversations.memorization(row) for row in rows]
-    stages.run("tool_memorization", checkpoint, examples, options.tool_memorization, options.catalog)
+    stages.run("tool_memorization", checkpoint, examples, options.tool_memorization, train, options.catalog)
 
 
 if __name__ == "__main__":
-    mistakes = (params.BadParams, records.BadRecord, checkpoints.BadCheckpoint, training.BadTraining)
-    console.run(main, __doc__, mistakes)
+    console.run(main, __doc__, (params.BadParams, records.BadRecord, *stages.MISTAKES))

@@ -59,9 +59,11 @@ def make_project(folder: Path) -> Path:
     """Lay out what git holds of the project, small: no output of any stage."""
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=ignored)
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
     for name in ("phrases", "prompts"):
         shutil.copytree(ROOT / "data" / name, folder / "data" / name)
-    for name in ("data/catalog.json", "data/.gitignore", "models/.gitignore", ".gitignore", ".dvcignore", "dvc.yaml"):
+    for name in ("data/catalog.json", "data/general.jsonl", "data/.gitignore", "models/.gitignore", ".gitignore",
+                 ".dvcignore", "dvc.yaml"):  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     write_params(folder, tiny_params())

@@ -1,15 +1,18 @@
-"""Tool tokens survive: added, trained, saved, loaded, merged, on tied and untied, full and LoRA models."""
+"""Tool tokens survive: added, trained, saved, loaded, on tied and untied, full and LoRA models (merged: test_gates)."""
 
+import resource
 from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from toolgen import catalog as catalogs
 from toolgen import checkpoints, training
 from toolgen.checkpoints import BadCheckpoint, Checkpoint, Info
 from toolgen.conversations import DESCRIBE, encode_part, encode_prompt, memorization
+from toolgen.records import read_json, write_json
 
 SETTINGS = training.Settings(
     num_epochs=2, batch_size=8, max_length=64, optimizer="adamw", learning_rate=0.01, embedding_learning_rate=0.01,
@@ -70,14 +73,6 @@ def test_train_save_load_merge_gives_the_same_answers(base_folder, small, tmp_pa
     loaded = checkpoints.load(tmp_path / "saved")
     assert len(loaded.tokenizer) == len(checkpoint.tokenizer)
     assert top_tools(loaded) == top_tools(checkpoint)
-    if lora_r:
-        tied = loaded.model.config.tie_word_embeddings
-        merged = loaded.model.merge_and_unload()
-        assert (merged.get_input_embeddings().weight is merged.get_output_embeddings().weight) == tied
-        assert top_tools(Checkpoint(merged, loaded.tokenizer, small.catalog, loaded.info)) == top_tools(checkpoint)
-        merged.save_pretrained(tmp_path / "merged")
-        again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
-        assert top_tools(Checkpoint(again, loaded.tokenizer, small.catalog, loaded.info)) == top_tools(checkpoint)
 
 
 def test_a_second_stage_goes_on_training_the_adapter(base_folder, small, tmp_path, catalog_path):
@@ -155,3 +150,64 @@ def test_saving_replaces_the_old_folder_whole(small, tmp_path, catalog_path):
     checkpoints.save(folder, small, catalog_path)
     assert not (folder / "stale").exists() and (folder / "toolgen.json").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("lora_r", [0, 4], ids=["full", "lora"])
+def test_a_checkpoint_of_another_vocabulary_or_stage_is_refused(base_folder, small, tmp_path, catalog_path, lora_r):
+    checkpoint, _ = prepared(base_folder, small.catalog, lora_r)
+    folder = tmp_path / "saved"
+    checkpoints.save(folder, checkpoint, catalog_path)
+    with pytest.raises(BadCheckpoint, match="of tool_memorization, not of agent_tuning"):
+        checkpoints.load(folder, stage="agent_tuning")
+    document = read_json(folder / "catalog.json")
+    document["properties"].append(document["properties"][0] | {"name": "SEAT_MASSAGE"})
+    write_json(folder / "catalog.json", document)
+    with pytest.raises(BadCheckpoint, match="another vocabulary.*SEAT_MASSAGE"):
+        checkpoints.load(folder)
+
+
+def test_a_damaged_folder_is_refused_in_one_line(small, tmp_path, catalog_path):
+    checkpoints.save(tmp_path / "saved", small, catalog_path)
+    weights = tmp_path / "saved/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(BadCheckpoint, match="cannot be loaded") as error:
+        checkpoints.load(tmp_path / "saved")
+    assert "\n" not in str(error.value)
+
+
+def test_pickles_are_never_read(base_folder):
+    weights = load_file(base_folder / "model.safetensors")
+    (base_folder / "model.safetensors").unlink()
+    torch.save(weights, base_folder / "pytorch_model.bin")
+    with pytest.raises(BadCheckpoint, match="local folder"):
+        checkpoints.base(str(base_folder), None, "none")
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(small, tmp_path, catalog_path):
+    checkpoints.save(tmp_path / "saved", small, catalog_path)
+    before = (tmp_path / "saved/model.safetensors").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(BadCheckpoint, match="cannot write"):
+            checkpoints.save(tmp_path / "saved", small, catalog_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "saved/model.safetensors").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_a_quantised_base_is_merged_without_loss(base_folder, small, tmp_path, catalog_path):
+    """Merged in four bits the answers would change; dequantised first they do not."""
+    model, tokenizer = checkpoints.base(str(base_folder), None, "nf4")
+    new_ids = checkpoints.add_tool_tokens(model, tokenizer, small.catalog)
+    model = checkpoints.add_adapter(model, new_ids, 4, 16, 0.0, "nf4")
+    info = Info("tool_memorization", str(base_folder), quantization="nf4", adapter=True)
+    checkpoint = Checkpoint(model, tokenizer, small.catalog, info)
+    training.train(model, tokenizer, described(small.catalog.tools[:16]), SETTINGS, tmp_path / "work")
+    checkpoints.save(tmp_path / "saved", checkpoint, catalog_path)
+    merged = checkpoints.merged(tmp_path / "saved")
+    assert not any("4bit" in type(module).__name__ for module in merged.model.modules())
+    assert top_tools(merged) == top_tools(checkpoint)
+    checkpoints.save(tmp_path / "merged", merged, catalog_path)
+    assert top_tools(checkpoints.load(tmp_path / "merged")) == top_tools(checkpoint)

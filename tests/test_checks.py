@@ -385,6 +385,26 @@ def test_an_example_is_held_against_its_form_too():
     assert reason_of(check_example, "open", [{"name": "f"}], CATALOG) == "bad_form"
 
 
+@pytest.mark.parametrize(
+    ("calls", "end_state"),
+    [
+        ([], {}),
+        ([WINDOW], {"WINDOW_POS": {"16": 10}}),
+        ([changed(value=0)], {}),
+        ([WINDOW, changed(value=0)], {}),
+        ([WINDOW, changed(areaId=64, value=3)], {"WINDOW_POS": {"16": 10, "64": 3}}),
+        ([accessor_call("setFloatProperty", "HVAC_TEMPERATURE_SET", 1, 25)], {"HVAC_TEMPERATURE_SET": {"1": 25.0}}),
+        ([accessor_call("getFloatProperty", "FUEL_LEVEL", 0)], {}),
+    ],
+)
+def test_the_end_state_is_what_differs_from_the_start(calls, end_state):
+    assert check_example("a query", calls, CATALOG) == end_state
+
+
+def test_without_a_car_there_is_no_end_state():
+    assert check_example("find x", [{"name": "search", "arguments": {"text": "x"}}], PLAIN) is None
+
+
 def test_ordinary_tools_beside_a_car_are_checked_by_their_schema_alone():
     search = PLAIN.functions[0]
     accessors = [{"name": "getIntProperty"}, {"name": "setIntProperty"}]

@@ -2,6 +2,7 @@ import json
 import random
 from pathlib import Path
 
+import datasets
 import pytest
 
 from toolgen import catalog as catalogs
@@ -14,7 +15,7 @@ FUEL = {"name": "getFloatProperty", "arguments": {"propertyName": "FUEL_LEVEL", 
 
 
 def made(query: str, calls: list[dict], split: str = "train", seed: int = 0) -> dict:
-    return row(query, calls, split, "seen_phrasing", CATALOG, random.Random(seed))
+    return row(query, calls, {"WINDOW_POS": {"16": 10}}, split, "seen_phrasing", CATALOG, random.Random(seed))
 
 
 @pytest.mark.parametrize("calls", [[], [WINDOW], [WINDOW, FUEL, WINDOW]])
@@ -26,7 +27,7 @@ def test_a_row_goes_there_and_back(query, calls):
 
 def test_the_form_is_mobile_actions():
     written = made("open my window", [WINDOW])
-    assert set(written) == {"metadata", "split", "slice", "tools", "messages"}
+    assert set(written) == {"metadata", "split", "slice", "end_state", "tools", "messages"}
     assert [message["role"] for message in written["messages"]] == ["developer", "user", "assistant"]
     assert written["messages"][2]["tool_calls"] == [{"function": WINDOW}]
     assert all(set(tool) == {"function"} for tool in written["tools"])
@@ -50,6 +51,48 @@ def test_tools_are_the_catalogs_in_an_order_of_the_seeds():
 def test_a_function_without_parameters_has_a_row_too():
     plain = catalogs.build([{"name": "horn"}], [])
     call = {"name": "horn", "arguments": {}}
-    written = row("honk", [call], "train", "seen_phrasing", plain, random.Random(0))
+    written = row("honk", [call], None, "train", "seen_phrasing", plain, random.Random(0))
     assert written["tools"] == [{"function": {"name": "horn", "parameters": {"type": "object", "properties": {}}}}]
     assert query_and_calls(written) == ("honk", [call])
+    assert written["end_state"] is None
+
+
+def test_the_end_state_is_text_so_that_every_row_has_one_schema():
+    assert made("open", [WINDOW])["end_state"] == '{"WINDOW_POS": {"16": 10}}'
+    empty = row("hello", [], {}, "train", "seen_phrasing", CATALOG, random.Random(0))
+    assert empty["end_state"] == "{}"
+
+
+def test_the_catalog_stands_in_the_rows_where_it_is_wanted():
+    def written(seed: int, catalog=CATALOG) -> str:
+        full = row("open", [], {}, "train", "seen_phrasing", catalog, random.Random(seed), catalog_in_row=True)
+        return full["messages"][0]["content"]
+
+    instruction = made("open", [])["messages"][0]["content"]
+    assert written(0).startswith(instruction) and written(0) != written(1)
+    properties = json.loads(written(0).splitlines()[-1])
+    assert {item["name"] for item in properties} == set(CATALOG.property_names)
+    window = next(item for item in properties if item["name"] == "WINDOW_POS")
+    assert sorted(area["id"] for area in window["areas"]) == sorted(
+        area.id for area in CATALOG.property_names["WINDOW_POS"].areas
+    )
+    assert written(0, catalogs.build([{"name": "horn"}], [])) == instruction
+
+
+@pytest.mark.parametrize("catalog_in_row", (False, True))
+def test_it_loads_with_datasets(tmp_path, monkeypatch, catalog_in_row):
+    """Values of every type under one name, and end states of different cars, are one schema."""
+    values = [("setIntProperty", 10), ("setFloatProperty", 21.5), ("setBooleanProperty", True)]
+    path = tmp_path / "dataset.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for i, (name, value) in enumerate(values * 3):
+            call = {"name": name, "arguments": {"propertyName": "P", "areaId": i, "value": value}}
+            rng = random.Random(i)
+            file.write(json.dumps(
+                row(f"query {i}", [call] * (i % 3), {"P": {str(i): value}}, "train", "seen_phrasing", CATALOG, rng,
+                    catalog_in_row)) + "\n")  # fmt: skip
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    loaded = datasets.load_dataset("json", data_files=str(path), cache_dir=str(tmp_path / "cache"), split="train")
+    assert loaded.num_rows == 9
+    assert [json.loads(text) for text in loaded["end_state"]][:2] == [{"P": {"0": 10}}, {"P": {"1": 21.5}}]
+    assert query_and_calls(loaded[1])[1][0]["arguments"]["value"] == 21.5

@@ -1,10 +1,8 @@
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 from sklearn.metrics import f1_score, ndcg_score
 
 from toolgen import metrics
@@ -193,12 +191,40 @@ def test_declared_match_with_one_value_each_is_exact_match(calls, gold):
     assert metrics.declared_match(calls, declared) == metrics.exact_match(calls, [gold])
 
 
-def test_abstention():
-    rows = [(True, True)] * 3 + [(False, True)] + [(True, False)] * 2 + [(False, False)] * 6
-    assert metrics.abstention(rows) == {"precision": 3 / 5, "recall": 3 / 4, "n": 12, "refused_share": 2 / 8}
-    assert metrics.abstention([]) == {"precision": None, "recall": None, "n": 0, "refused_share": None}
-    assert metrics.abstention([(False, False)]) == {"precision": None, "recall": None, "n": 1, "refused_share": 0.0}
-    assert metrics.abstention(iter([(True, True)])) == {"precision": 1.0, "recall": 1.0, "n": 1, "refused_share": None}
+def test_alternatives_of_one_shape_are_declared_side_by_side():
+    accept = [[fan(2)], [fan(3)], [fan(2), heat(1, 21)], []]
+    declared = metrics.declared(accept, {})
+    assert declared[0] == [call("setIntProperty", propertyName=["HVAC_FAN_SPEED"] * 2, areaId=[1, 1], value=[2, 3])]
+    assert [len(calls) for calls in declared] == [1, 2, 0]
+    matches = [any(metrics.declared_match(calls, gold) for gold in declared) for calls in ([fan(3)], [fan(4)], [])]
+    assert matches == [True, False, True]
+
+
+def test_alternatives_of_two_arguments_may_be_mixed_but_never_of_two_properties():
+    declared = metrics.declared([[heat(1, 20)], [heat(4, 22)]], {})
+    assert any(metrics.declared_match([heat(1, 22)], gold) for gold in declared)
+    other = call("setIntProperty", propertyName="HVAC_SEAT_TEMPERATURE", areaId=1, value=3)
+    declared = metrics.declared([[fan(5)], [other]], {})
+    mixed = call("setIntProperty", propertyName="HVAC_SEAT_TEMPERATURE", areaId=1, value=5)
+    assert not any(metrics.declared_match([mixed], gold) for gold in declared)
+
+
+def test_a_default_may_be_left_out_and_said():
+    schemas = {"book": {"properties": {"city": {"type": "string"}, "nights": {"type": "integer", "default": 1}}}}
+
+    def fits(calls, gold):
+        return any(metrics.declared_match(calls, declared) for declared in metrics.declared([gold], schemas))
+
+    short = call("book", city="Oslo")
+    said, long = (call("book", city="Oslo", nights=nights) for nights in (1, 2))
+    assert fits([short], [said]) and fits([said], [short]) and fits([said], [said]) and fits([long], [long])
+    assert not fits([short], [long]) and not fits([long], [short]) and not fits([call("book", nights=1)], [said])
+
+
+@given(any_calls, any_calls)
+def test_one_list_without_defaults_is_declared_as_it_is(calls, gold):
+    (declared,) = metrics.declared([gold], {})
+    assert metrics.declared_match(calls, declared) == metrics.exact_match(calls, [gold])
 
 
 # -------------------------------------------------------------------------------------------- retrieval
@@ -284,50 +310,3 @@ def test_macro_f1_agrees_with_scikit_learn(rows):
     assert metrics.macro_f1(gold, predicted) == pytest.approx(
         f1_score(gold, predicted, average="macro", zero_division=0)
     )
-
-
-# ------------------------------------------------------------------------------------------ uncertainty
-
-
-def test_bootstrap_interval():
-    values = [True] * 80 + [False] * 20
-    low, high = metrics.bootstrap_interval(values, seed=1)
-    assert (low, high) == pytest.approx((0.72, 0.88), abs=0.02)  # 0.8 +- 1.96 * sqrt(0.8 * 0.2 / 100)
-    assert metrics.bootstrap_interval(values, seed=1) == [low, high]
-    assert metrics.bootstrap_interval(values[::-1], seed=1) == [low, high]
-    assert metrics.bootstrap_interval([0.5] * 7, seed=1) == [0.5, 0.5]
-    assert metrics.bootstrap_interval([0.25], seed=1) == [0.25, 0.25]
-    with pytest.raises(ValueError, match="no values"):
-        metrics.bootstrap_interval([], seed=1)
-
-
-def test_bootstrap_interval_of_many_shares():
-    values = np.random.default_rng(0).random(500)
-    low, high = metrics.bootstrap_interval(values, seed=2, samples=4000)
-    half = 1.96 * values.std() / math.sqrt(500)
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.004)
-
-
-def test_mcnemar_by_hand():
-    a = [True] * 5 + [False] * 1 + [True] * 4 + [False] * 2
-    b = [False] * 5 + [True] * 1 + [True] * 4 + [False] * 2
-    assert metrics.mcnemar(a, b) == 2 * (1 + 6) / 2**6
-    assert metrics.mcnemar(a, a) == metrics.mcnemar([], []) == 1.0
-    assert metrics.mcnemar([True, False], [False, True]) == 1.0  # not above 1
-    with pytest.raises(ValueError, match="2 rows against 1"):
-        metrics.mcnemar([True, False], [True])
-
-
-@given(st.integers(0, 40), st.integers(0, 40))
-def test_mcnemar_agrees_with_the_binomial_test(m, n):
-    a, b = [True] * m + [False] * n, [False] * m + [True] * n
-    reference = binomtest(m, m + n).pvalue if m + n else 1.0
-    assert metrics.mcnemar(a, b) == metrics.mcnemar(b, a) == pytest.approx(reference)
-
-
-def test_summary():
-    assert metrics.summary([], seed=0) == {"value": None, "n": 0}
-    assert metrics.summary([True, True, True], seed=0) == {"value": 1.0, "n": 3, "low": 1.0, "high": 1.0}
-    result = metrics.summary([1, 0, 0], seed=0)
-    assert result == {"value": 0.3333, "n": 3, "low": 0.0, "high": 1.0}
-    assert metrics.summary(np.array([1.0, 0.0, 0.0]), seed=0) == result

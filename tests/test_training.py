@@ -1,43 +1,17 @@
-"""The loop: loss on completions alone, padding without effect, clear stops."""
+"""The loop: reproducible, resumed without a trace, with clear stops."""
 
+import resource
 from dataclasses import replace
 
 import pytest
 import torch
+from test_batches import ROWS
 from test_checkpoints import SETTINGS
 
 from toolgen import training
 from toolgen.conversations import CALL, Conversation
 from toolgen.muon import MuonWithAdamW, orthogonalized
-
-ROWS = [
-    Conversation("open my window", CALL, (("<<WINDOW_POS&&set>>", (" front left", " 10")),)),
-    Conversation("hello there how are you doing on this fine day", CALL, ()),
-    Conversation("how fast, how far", CALL, (("<<PERF_VEHICLE_SPEED&&get>>", ()), ("<<RANGE_REMAINING&&get>>", ()))),
-]  # fmt: skip
-
-
-def loss_of(model, batches, rows):
-    inputs = batches(rows)
-    labels = inputs.pop("labels")
-    logits = model(**inputs, logits_to_keep=labels.shape[1] + 1, use_cache=False).logits[:, :-1]
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
-
-
-def test_padding_changes_no_loss(small):
-    small.model.eval()
-    batches = training.Batches(small.tokenizer, SETTINGS)
-    with torch.no_grad():
-        together = loss_of(small.model, batches, ROWS)
-        alone = sum(loss_of(small.model, batches, [row]) for row in ROWS)
-    assert together.item() == pytest.approx(alone.item(), rel=1e-4)
-
-
-def test_labels_are_the_completion_and_its_end(small):
-    labels = training.Batches(small.tokenizer, SETTINGS)(ROWS[1:])["labels"]
-    end = small.tokenizer.eos_token_id
-    tools = small.tokenizer.convert_tokens_to_ids(["<<PERF_VEHICLE_SPEED&&get>>", "<<RANGE_REMAINING&&get>>"])
-    assert labels.tolist() == [[training.IGNORED, training.IGNORED, end], [*tools, end]]
+from toolgen.resuming import latest
 
 
 def test_training_lowers_the_loss_and_is_reproducible(small_copy, tmp_path):
@@ -48,7 +22,7 @@ def test_training_lowers_the_loss_and_is_reproducible(small_copy, tmp_path):
         losses = []
         training.train(
             checkpoint.model, checkpoint.tokenizer, ROWS * 4, settings, tmp_path,
-            lambda step, loss, rate, losses=losses: losses.append(loss),
+            lambda point, losses=losses: losses.append(point["loss"]),
         )  # fmt: skip
         results.append(losses)
     assert results[0] == results[1]
@@ -58,11 +32,6 @@ def test_training_lowers_the_loss_and_is_reproducible(small_copy, tmp_path):
 def test_no_rows_is_a_clear_stop(small, tmp_path):
     with pytest.raises(training.BadTraining, match="empty"):
         training.train(small.model, small.tokenizer, [], SETTINGS, tmp_path)
-
-
-def test_a_completion_beyond_max_length_is_a_clear_stop(small, tmp_path):
-    with pytest.raises(training.BadTraining, match="max_length"):
-        training.train(small.model, small.tokenizer, ROWS, replace(SETTINGS, max_length=3), tmp_path)
 
 
 def test_a_loss_that_is_not_finite_is_a_clear_stop(small_copy, tmp_path):
@@ -100,3 +69,66 @@ def test_a_batch_of_requests_without_calls_has_a_finite_loss(small_copy, tmp_pat
     rows = [Conversation("hello", CALL, ()), Conversation("what a day", CALL, ())]
     result = training.train(checkpoint.model, checkpoint.tokenizer, rows * 3, SETTINGS, tmp_path)
     assert 0 < result["loss"] < 20
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("save_after", [0.0, None], ids=["saved", "never saved"])
+@pytest.mark.parametrize(
+    ("optimizer", "compute", "kill_at"),
+    [
+        ("muon", training.Compute(), 12),
+        ("muon", training.Compute(), 13),  # saved at the end of an epoch, where no batch waits
+        ("adamw", training.Compute(device_batch_size=2), 10),
+        ("adamw", training.Compute(packing=True), 9),
+    ],
+)
+def test_a_killed_run_ends_with_the_same_weights(small_copy, tmp_path, optimizer, compute, kill_at, save_after):
+    settings = replace(
+        SETTINGS, num_epochs=5, batch_size=4, optimizer=optimizer, split_words=0.3, word_dropout=0.2, warmup_ratio=0.1
+    )
+    compute = replace(compute, save_minutes=save_after)
+
+    def run(work, die_at=None):
+        checkpoint, points = small_copy(), []
+        for layer in checkpoint.model.model.layers:
+            layer.self_attn.attention_dropout = 0.1  # drawn from the same generator as the noise
+
+        def record(point):
+            points.append((point["step"], point["loss"], point["learning_rate"]))
+            if point["step"] == die_at:
+                raise Killed
+
+        result = training.train(checkpoint.model, checkpoint.tokenizer, ROWS * 8, settings, work, record, compute)
+        return result, points, checkpoint.model.state_dict()
+
+    result, points, weights = run(tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(tmp_path / "work", kill_at)
+    assert (latest(tmp_path / "work") is None) == (save_after is None)
+    again, repeated, resumed = run(tmp_path / "work")
+    assert (again, repeated) == (result, points)
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
+
+
+def test_a_disk_that_takes_no_more_is_a_clear_stop(small, tmp_path):
+    """A limit on the size of files stands in for a full disk: writing ends in an OSError in the same places."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(training.BadTraining, match="make room"):
+            training.train(
+                small.model, small.tokenizer, ROWS * 8, SETTINGS, tmp_path, compute=training.Compute(save_minutes=0.0)
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert latest(tmp_path) is None
+
+
+def test_a_batch_that_cannot_be_shared_is_a_clear_stop(small, tmp_path):
+    with pytest.raises(training.BadTraining, match="batch_size of 8 cannot be shared by 1 processes with 3 rows each"):
+        training.train(
+            small.model, small.tokenizer, ROWS, SETTINGS, tmp_path, compute=training.Compute(device_batch_size=3)
+        )

@@ -1,4 +1,5 @@
-"""What can be had without a trained network: rankings of tools by word overlap and by a linear classifier.
+"""What can be had without training a network: rankings of tools by word overlap, by a linear classifier, and by an
+embedding model made by others.
 
 Each function here learns from texts and returns a function of queries. A ranking names every label once, best first;
 ties, and queries without a known word, follow the order in which labels first occur. Nothing is random but by `seed`.
@@ -14,6 +15,8 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
 Ranker = Callable[[list[str]], list[list[str]]]
+Scorer = Callable[[str], np.ndarray]  # a query to the score of every document
+Vectors = dict[str, np.ndarray]  # texts, queries among them, and their vectors of length 1
 
 WORD = r"(?u)\b(?:\w\w+|\d)\b"  # single digits too: "fan 2" is not "fan 3"
 STOP_WORDS = sorted(set(STOPWORDS_EN) - {"no", "not", "on"})  # "on" is as telling as "off", which is not among them
@@ -25,14 +28,12 @@ def bm25(documents: list[str], labels: list[str] | list[list[str]]) -> Ranker:
     `documents` are descriptions of tools or training queries; `labels` gives each its label, or its list of labels.
     A label scores as its best document. Raises ValueError where the lengths differ or no document has a word.
     """
-    names, documents_of, labels_of = _by_label(documents, labels)
-    scores = _bm25_scores(documents)
-    starts = np.searchsorted(labels_of, np.arange(len(names)))
+    return _by_best_document(_bm25_scores, documents, labels)
 
-    def rank(queries: list[str]) -> list[list[str]]:
-        return [_ranking(names, np.maximum.reduceat(row[documents_of], starts)) for row in map(scores, queries)]
 
-    return rank
+def embedding(vectors: Vectors, documents: list[str], labels: list[str] | list[list[str]]) -> Ranker:
+    """The same by the cosine of vectors. Raises KeyError for a text, or later a query, that has none."""
+    return _by_best_document(lambda texts: _cosines(vectors, texts), documents, labels)
 
 
 def nearest_query(train_queries: list[str], train_calls: list[list[dict]]) -> Callable[[list[str]], list[list[dict]]]:
@@ -48,6 +49,15 @@ def nearest_query(train_queries: list[str], train_calls: list[list[dict]]) -> Ca
         return [train_calls[row.argmax()] if row.any() else [] for row in map(scores, queries)]
 
     return answer
+
+
+def nearest_embedding(
+    vectors: Vectors, train_queries: list[str], train_calls: list[list[dict]]
+) -> Callable[[list[str]], list[list[dict]]]:
+    """The same by the cosine of vectors; some query is always nearest."""
+    _same_length(train_queries, train_calls)
+    scores = _cosines(vectors, train_queries)
+    return lambda queries: [train_calls[scores(query).argmax()] for query in queries]
 
 
 def tfidf_classifier(train_queries: list[str], train_labels: list[str] | list[list[str]], seed: int) -> Ranker:
@@ -78,8 +88,26 @@ def tfidf_classifier(train_queries: list[str], train_labels: list[str] | list[li
     return rank
 
 
-def _bm25_scores(documents: list[str]) -> Callable[[str], np.ndarray]:
-    """A function from a query to the scores of all documents, 0.0 where they share no word."""
+def _by_best_document(
+    scorer: Callable[[list[str]], Scorer], documents: list[str], labels: list[str] | list[list[str]]
+) -> Ranker:
+    names, documents_of, labels_of = _by_label(documents, labels)
+    scores = scorer(documents)
+    starts = np.searchsorted(labels_of, np.arange(len(names)))
+
+    def rank(queries: list[str]) -> list[list[str]]:
+        return [_ranking(names, np.maximum.reduceat(row[documents_of], starts)) for row in map(scores, queries)]
+
+    return rank
+
+
+def _cosines(vectors: Vectors, documents: list[str]) -> Scorer:
+    stacked = np.stack([vectors[text] for text in documents])
+    return lambda query: stacked @ vectors[query]
+
+
+def _bm25_scores(documents: list[str]) -> Scorer:
+    """Scores of 0.0 where a document shares no word with the query."""
     if not any(words := _words(documents)):
         raise ValueError("no document has a word, so nothing can be found")
     index = bm25s.BM25()

@@ -32,7 +32,8 @@ def segments(calls: list[dict], catalog: Catalog) -> list[tuple[Tool, str]]:
         if tool is None:
             raise KeyError(f"{rest[0]['name']} is not in the catalog")
         if tool.vehicle_property is None:
-            pieces.append((tool, " " + json.dumps(rest[0]["arguments"], ensure_ascii=False, separators=(",", ":"))))
+            arguments = in_order(rest[0]["arguments"], tool.parameters)
+            pieces.append((tool, " " + json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))))
             rest = rest[1:]
             continue
         place, count = _longest_place(rest, tool.vehicle_property)
@@ -42,6 +43,19 @@ def segments(calls: list[dict], catalog: Catalog) -> list[tuple[Tool, str]]:
         pieces.append((tool, "".join(f" {word}" for word in words)))
         rest = rest[count:]
     return pieces
+
+
+def in_order(value: object, schema: object) -> object:
+    """`value` with the keys of its objects in the order of their schema, which is the one that decoding writes."""
+    if not isinstance(schema, dict):
+        return value
+    if isinstance(value, list):
+        return [in_order(item, schema.get("items")) for item in value]
+    if not isinstance(value, dict):
+        return value
+    properties = schema.get("properties", {})
+    names = [name for name in properties if name in value] + [name for name in value if name not in properties]
+    return {name: in_order(value[name], properties.get(name)) for name in names}
 
 
 def write(calls: list[dict], catalog: Catalog) -> str:

@@ -1,13 +1,15 @@
 """Models and their tokenizers: from scratch or from a base model, with tool tokens, saved and loaded as one folder."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from safetensors import SafetensorError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AddedToken,
@@ -62,6 +64,7 @@ class Info:
     revision: str | None = None
     quantization: str = "none"
     adapter: bool = False
+    dtype: str = "float32"
 
 
 @dataclass
@@ -121,9 +124,14 @@ def _trained_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizer
     )
 
 
-def base(name: str, revision: str | None, quantization: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A pretrained causal language model by id or folder; safetensors only, no remote code. Raises BadCheckpoint."""
-    options: dict = {"revision": revision} if revision else {}
+def base(
+    name: str, revision: str | None, quantization: str, dtype: str = "float32"
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A pretrained causal language model by id or folder; safetensors only, no remote code. Raises BadCheckpoint.
+
+    `dtype` is that of its weights, whatever they were saved in.
+    """
+    options: dict = {"dtype": getattr(torch, dtype)} | ({"revision": revision} if revision else {})
     if quantization == "nf4":
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
@@ -134,7 +142,7 @@ def base(name: str, revision: str | None, quantization: str) -> tuple[PreTrained
     try:
         model = AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, trust_remote_code=False, **options)
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BadCheckpoint(
             f"cannot load the base model {name!r} ({reason}): set model.base_model to the path of a local folder with "
@@ -143,6 +151,11 @@ def base(name: str, revision: str | None, quantization: str) -> tuple[PreTrained
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer
+
+
+def new_tokens(catalog: Catalog) -> list[str]:
+    """What `add_tool_tokens` adds: the task marks, then the tools."""
+    return [*MARKS, *(tool.token for tool in catalog.tools)]
 
 
 def add_tool_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, catalog: Catalog) -> list[int]:
@@ -172,7 +185,7 @@ def add_adapter(
 ) -> PeftModel:
     """LoRA on every linear layer, and the new rows of the embeddings; nothing else is trained."""
     if quantization != "none":
-        model = prepare_model_for_kbit_training(model)
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     tied = model.config.get_text_config().tie_word_embeddings
     rows = {"embed_tokens": new_ids} if tied else {"embed_tokens": new_ids, "lm_head": new_ids}
     config = LoraConfig(
@@ -186,37 +199,111 @@ def add_adapter(
     return get_peft_model(model, config)
 
 
-def save(folder: str | Path, checkpoint: Checkpoint, catalog_path: str | Path) -> None:
-    """Write the whole checkpoint beside `folder` and rename it into place."""
+def save(
+    folder: str | Path,
+    checkpoint: Checkpoint,
+    catalog_path: str | Path,
+    check: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Write the whole checkpoint beside `folder`, let `check` look at it, and rename it into place.
+
+    Where `check` raises, or the disk is full (BadCheckpoint), what stood in `folder` stays.
+    """
     folder = Path(folder)
     beside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    checkpoint.model.save_pretrained(beside)
-    checkpoint.tokenizer.save_pretrained(beside)
-    write_json(beside / INFO, asdict(checkpoint.info))
-    source = Path(catalog_path)
-    shutil.copytree(source, beside / CATALOG) if source.is_dir() else shutil.copy(source, beside / CATALOG)
-    (beside / "README.md").unlink(missing_ok=True)  # an empty model card of the adapter library
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)
+    try:
+        beside.mkdir(parents=True)
+        # The new rows are part of the adapter; all others are its base's, and need not be written again.
+        options = {"save_embedding_layers": False} if checkpoint.info.adapter else {}
+        checkpoint.model.save_pretrained(beside, **options)
+        checkpoint.tokenizer.save_pretrained(beside)
+        write_json(beside / INFO, asdict(checkpoint.info))
+        source = Path(catalog_path)
+        shutil.copytree(source, beside / CATALOG) if source.is_dir() else shutil.copy(source, beside / CATALOG)
+        (beside / "README.md").unlink(missing_ok=True)  # an empty model card of the adapter library
+        check(beside)
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+    except (OSError, SafetensorError) as error:
+        raise BadCheckpoint(f"cannot write {folder} ({error}): the checkpoint before it is kept") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
-def load(folder: str | Path, trainable: bool = False) -> Checkpoint:
-    """Read what `save` wrote. Raises BadCheckpoint for a folder that is missing or not one of ours."""
-    folder = Path(folder)
+def load(folder: str | Path, trainable: bool = False, stage: str | None = None) -> Checkpoint:
+    """Read what `save` wrote. Raises BadCheckpoint for a folder that is missing, not one of ours, not of `stage`, or of
+    another vocabulary than its catalog's."""
+    return _loaded(Path(folder), trainable, stage)
+
+
+def merged(folder: str | Path) -> Checkpoint:
+    """What `save` wrote as one plain model, which needs neither the adapter library nor its base to be loaded.
+
+    A quantised base is dequantised first: merged in four bits, the adapter's small changes would be rounded away.
+    """
+    checkpoint = _loaded(Path(folder), dequantized=True)
+    if not checkpoint.info.adapter:
+        return checkpoint
+    model = checkpoint.model.merge_and_unload()
+    return replace(checkpoint, model=model, info=replace(checkpoint.info, adapter=False, quantization="none"))
+
+
+def _loaded(folder: Path, trainable: bool = False, stage: str | None = None, dequantized: bool = False) -> Checkpoint:
     if not (folder / INFO).is_file():
         raise BadCheckpoint(f"{folder} holds no model: run `make train`, or name a folder that it wrote")
     info = Info(**read_json(folder / INFO))
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    if info.adapter:
-        model, _ = base(info.base_model, info.revision, info.quantization)
-        if model.get_input_embeddings().num_embeddings < len(tokenizer):
-            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-        model = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
-    else:
-        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
-    return Checkpoint(model, tokenizer, catalogs.load(folder / CATALOG), info)
+    if stage is not None and info.stage != stage:
+        raise BadCheckpoint(f"{folder} holds a checkpoint of {info.stage}, not of {stage}: run `make train`")
+    catalog = catalogs.load(folder / CATALOG)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        model = _with_adapter(folder, info, tokenizer, trainable, dequantized) if info.adapter else _plain(folder)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, BadCheckpoint):
+            raise
+        raise BadCheckpoint(f"{folder} cannot be loaded ({str(error).strip().splitlines()[0]})") from None
+    vocabulary, rows = tokenizer.get_vocab(), model.get_input_embeddings().weight.shape[0]
+    missing = [token for token in new_tokens(catalog) if vocabulary.get(token, rows) >= rows]
+    if missing:
+        raise BadCheckpoint(
+            f"{folder} is of another vocabulary: {len(missing)} tokens of its catalog, {missing[0]} first, have no row "
+            f"among the model's {rows}"
+        )
+    return Checkpoint(model, tokenizer, catalog, info)
+
+
+def with_weights(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
+    """`checkpoint` with the model that its weights, or its adapter's, in `folder` make."""
+    info = checkpoint.info
+    model = _with_adapter(folder, info, checkpoint.tokenizer, False, False) if info.adapter else _plain(folder)
+    return replace(checkpoint, model=model)
+
+
+def _plain(folder: Path) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(
+        folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+    )
+
+
+def _with_adapter(
+    folder: Path, info: Info, tokenizer: PreTrainedTokenizerBase, trainable: bool, dequantized: bool
+) -> PeftModel:
+    model, _ = base(info.base_model, info.revision, info.quantization, info.dtype)
+    if info.quantization != "none":
+        if dequantized:
+            model = model.dequantize()
+        elif trainable:
+            model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    if model.get_input_embeddings().num_embeddings < len(tokenizer):
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    return PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+
+
+def to_device(checkpoint: Checkpoint) -> None:
+    """Move the model to this process's GPU, where there is one and it is not there by its quantization."""
+    if torch.cuda.is_available() and checkpoint.info.quantization == "none":
+        checkpoint.model.to(f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
 
 
 def of_stage(checkpoint: Checkpoint, stage: str) -> Checkpoint:

@@ -6,7 +6,7 @@ from functools import cache
 
 import fastjsonschema
 
-from .car import Car, Refused, accessor, property_of, resolve
+from .car import Car, Refused, accessor, property_of, resolve, starting_value
 from .catalog import ACCESSOR, Catalog, Tool
 from .numbers import MAX_LENGTH
 from .records import BadRecord, dumps, finite
@@ -151,17 +151,18 @@ def check_call(call: dict, catalog: Catalog) -> None:
         raise Rejected("read_only", item.name)
 
 
-def check_example(query: str, calls: list[dict], catalog: Catalog) -> None:
+def check_example(query: str, calls: list[dict], catalog: Catalog) -> dict[str, dict[str, object]] | None:
     """Hold a query and its calls against everything above; where there is a car, it then executes the calls in order.
 
-    No calls are right for a query that asks for none. Raises Rejected.
+    Returns the state in which they leave a fresh car, as far as it differs from its start: property -> area id in
+    digits -> value; None without a car. No calls are right for a query that asks for none. Raises Rejected.
     """
     check_query(query)
     _check_form(calls)
     for call in calls:
         check_call(call, catalog)
     if not catalog.properties:
-        return
+        return None
     car = Car(catalog)
     try:
         for call in calls:
@@ -169,6 +170,16 @@ def check_example(query: str, calls: list[dict], catalog: Catalog) -> None:
                 car.execute(call)
     except Refused as refusal:
         raise Rejected("not_executable", str(refusal)) from None
+    return _changes(car)
+
+
+def _changes(car: Car) -> dict[str, dict[str, object]]:
+    changes: dict[str, dict[str, object]] = {}
+    for (name, area_id), value in sorted(car.written.items()):
+        item = car.catalog.property_names[name]
+        if not item.readable or value != starting_value(item, item.area(area_id)):
+            changes.setdefault(name, {})[str(area_id)] = value
+    return changes
 
 
 def _one_query(text: str) -> str | None:

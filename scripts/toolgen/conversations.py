@@ -5,7 +5,7 @@
     a query              <|call|>     the call text
 
 Texts are encoded as plain text, so a literal tool token in someone's query stays text. The mark stands behind the
-text, where one pass over the query serves every task.
+text, where one pass over the query serves every task. Talk about anything else (general.py) has no mark and no token.
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,12 @@ def encode_part(part: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 
 def encode_prompt(text: str, mark: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[int]:
-    """Token ids of the normalised text, cut to leave room for its mark, and the mark."""
+    """Token ids of the normalised text, cut to leave room for its mark, and the mark.
+
+    Without a mark the text is a chat as its template laid it out: special tokens are read as such, its end is kept.
+    """
+    if not mark:
+        return tokenizer(text, add_special_tokens=False)["input_ids"][-max_length:]
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     ids = encode_text(" " + normalise(text), tokenizer)[: max_length - len(start) - 1]
     return [*start, *ids, tokenizer.convert_tokens_to_ids(mark)]
@@ -87,7 +92,8 @@ def encode_completion(conversation: Conversation, tokenizer: PreTrainedTokenizer
     """Token ids of the completion, the end token included."""
     ids = []
     for token, parts in conversation.completion:
-        ids.append(tokenizer.convert_tokens_to_ids(token))
+        if token:
+            ids.append(tokenizer.convert_tokens_to_ids(token))
         for part in parts:
             ids += encode_part(part, tokenizer)
     return [*ids, tokenizer.eos_token_id]

@@ -1,92 +1,51 @@
-"""Greedy decoding that can only write what the catalog allows: a real tool, its places, its values.
+"""A checkpoint that answers: calls that can only be what the catalog allows, tools ranked by their probability.
 
-The call text of bound tools is a small regular language, so it is compiled once to a trie of token ids: tool token,
-then the tokens of a place where there is a choice, then the tokens of a value. JSON arguments of ordinary tools are
-not bound by the trie.
+Greedy decoding takes the likeliest token; where the grammar does not allow it, the likeliest of those that it does. So
+a model that knows its grammar pays next to nothing for being bound to it.
 """
 
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache
 
 from . import calltext, padding
-from .catalog import Property, Tool
+from .beams import best_sequences
 from .checkpoints import Checkpoint
-from .conversations import CALL, DESCRIBE, RETRIEVE, encode_part, encode_prompt
+from .conversations import CALL, DESCRIBE, RETRIEVE, encode_prompt
+from .grammar import Grammar, Node, State
 
 MAX_TOKENS = 64  # of one completion
+MAX_JSON_TOKENS = 256  # of one completion, where arguments are JSON
 MAX_PROMPT = 256
 
 
-@dataclass
-class Node:
-    """A state of the trie: the token ids that may follow, where each leads, and whether the call may end here."""
+@dataclass(frozen=True)
+class Cost:
+    """What one answer took; the end counts as a generated token, since it takes a pass of the model too."""
 
-    next: dict[int, "Node"] = field(default_factory=dict)
-    done: bool = False
-
-
-class Grammar:
-    """What call texts over `catalog` look like in token ids."""
-
-    def __init__(self, checkpoint: Checkpoint):
-        self.tokenizer, self.catalog = checkpoint.tokenizer, checkpoint.catalog
-        self.end = self.tokenizer.eos_token_id
-        self.tools = {self.tokenizer.convert_tokens_to_ids(tool.token): tool for tool in self.catalog.tools}
-        self.tries = {index: self._trie(tool) for index, tool in self.tools.items() if tool.vehicle_property}
-        self.start = [index for index, tool in sorted(self.tools.items()) if _may_be_asked_for(tool)]
-
-    def _trie(self, tool: Tool) -> Node:
-        root = Node()
-        item = tool.vehicle_property
-        values: dict[tuple, Node] = {}  # areas of one range share one trie of values
-        for place, areas in item.places.items():
-            node = self._path(root, f" {place}") if len(item.areas) > 1 else root
-            if tool.writes:
-                schemas = [item.value_schema(item.area(area)) for area in areas]
-                key = tuple(sorted((name, str(limit)) for name, limit in schemas[0].items()))
-                if key not in values:
-                    values[key] = Node()
-                    for text in value_texts(item, schemas[0]):
-                        self._path(values[key], f" {text}").done = True
-                node.next.update(values[key].next)
-            else:
-                node.done = True
-        return root
-
-    def _path(self, node: Node, text: str) -> Node:
-        for index in encode_part(text, self.tokenizer):
-            node = node.next.setdefault(index, Node())
-        return node
-
-
-def _may_be_asked_for(tool: Tool) -> bool:
-    item = tool.vehicle_property
-    return item is None or not tool.writes or item.writable_on_request
-
-
-def value_texts(item: Property, schema: dict) -> list[str]:
-    """Every value that the call text can name under `schema`: decimals in steps of a tenth."""
-    if schema["type"] == "boolean":
-        return ["true", "false"]
-    if "enum" in schema:
-        return [str(value) for value in schema["enum"]]
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if schema["type"] == "integer" and low is not None:
-        return [str(value) for value in range(int(low), int(high) + 1)]
-    if schema["type"] == "number" and low is not None:
-        return [calltext.value_text(value / 10) for value in range(int(low * 10), int(high * 10) + 1)]
-    return [str(value) for value in range(1001)]  # an unbounded number: whole ones
+    prompt_tokens: int
+    generated_tokens: int
+    ms_to_first_token: float
+    ms: float
 
 
 class Decoder:
-    """A checkpoint ready to answer. Batches are cut from queries sorted by length, so padding is rare."""
+    """A checkpoint ready to answer. Batches are cut from queries sorted by length, so padding is rare.
 
-    def __init__(self, checkpoint: Checkpoint):
+    A query gets no call where log P(end) - log P(best tool) is above `no_call_threshold`. Raises BadRecord for a
+    catalog with a tool that cannot be followed.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, no_call_threshold: float = 0.0):
         self.model = checkpoint.model.eval()
         self.tokenizer, self.catalog = checkpoint.tokenizer, checkpoint.catalog
-        self.grammar = Grammar(checkpoint)
+        self.grammar = Grammar(checkpoint.tokenizer, checkpoint.catalog)
+        self.no_call_threshold = no_call_threshold
+        self.max_tokens = MAX_TOKENS if all(tool.vehicle_property for tool in self.catalog.tools) else MAX_JSON_TOKENS
+        self._allowed: dict[Node, torch.Tensor] = {}
 
     def calls(self, queries: list[str], batch_size: int, constrained: bool = True) -> list[list[dict] | None]:
         """The calls of each query, in order; None where an unconstrained text cannot be read as calls."""
@@ -100,83 +59,178 @@ class Decoder:
 
     @torch.inference_mode()
     def texts(self, queries: list[str], batch_size: int, constrained: bool = True) -> list[str]:
-        prompts = [encode_prompt(query, CALL, self.tokenizer, MAX_PROMPT) for query in queries]
+        """The call text of each query, in order. Of a constrained one that reaches its limit, the whole calls."""
         found = [""] * len(queries)
-        order = sorted(range(len(queries)), key=lambda i: len(prompts[i]))
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            for i, ids in zip(rows, self._greedy([prompts[i] for i in rows], constrained), strict=True):
-                found[i] = self.tokenizer.decode(ids)
+        for rows, prompts in self._batches(queries, CALL, batch_size):
+            for i, ids in zip(rows, self._greedy(prompts, constrained), strict=True):
+                found[i] = self._text(ids)
         return found
-
-    def _greedy(self, prompts: list[list[int]], constrained: bool) -> list[list[int]]:
-        read = padding.inputs(prompts, self.tokenizer.pad_token_id, self.model.device)
-        cache = DynamicCache(config=self.model.config)
-        written: list[list[int]] = [[] for _ in prompts]
-        states: list[Node | None] = [None] * len(prompts)  # None: a tool or the end may follow
-        complete = [0] * len(prompts)  # how many of the written tokens are whole calls
-        live = list(range(len(prompts)))
-        for _ in range(MAX_TOKENS):
-            logits = self.model(**read, past_key_values=cache, logits_to_keep=1).logits[:, -1]
-            chosen = []
-            for row in range(len(prompts)):
-                if row not in live:
-                    chosen.append(self.tokenizer.pad_token_id)
-                    continue
-                if constrained:
-                    index, states[row] = self._next(logits[row], states[row])
-                else:
-                    index = int(logits[row].argmax())
-                if index == self.grammar.end:
-                    live.remove(row)
-                else:
-                    written[row].append(index)
-                    if states[row] is None or states[row].done:
-                        complete[row] = len(written[row])
-                chosen.append(index)
-            if not live:
-                break
-            mask = read["attention_mask"]
-            read = {
-                "input_ids": torch.tensor(chosen, device=mask.device)[:, None],
-                "attention_mask": torch.cat((mask, mask.new_ones(len(prompts), 1)), 1),
-                "position_ids": read["position_ids"][:, -1:] + 1,
-            }
-        if constrained:  # what MAX_TOKENS cut off in the middle of a call is not said
-            written = [ids[:count] for ids, count in zip(written, complete, strict=True)]
-        return written
-
-    def _next(self, logits: torch.Tensor, state: Node | None) -> tuple[int, Node | None]:
-        """The best token that the grammar allows, and the state it leads to."""
-        if state is None:
-            allowed = [*self.grammar.start, self.grammar.end]
-        else:
-            allowed = list(state.next)
-            if state.done:
-                allowed += [*self.grammar.start, self.grammar.end]
-        index = allowed[int(logits[allowed].argmax())]
-        if state is not None and index in state.next:
-            return index, state.next[index]
-        return index, self.grammar.tries.get(index)
 
     @torch.inference_mode()
+    def parts(self, query: str) -> Iterator[tuple[str, str]]:
+        """The constrained answer to one query as it is written: ("tool", "<<X&&set>>"), ("place", "front left"),
+        ("value", "21"), or ("tool", ...), ("arguments", JSON). The last call is not whole where the limit cuts it.
+        """
+        part, ids = "", []
+        for [(_, index, state)] in self._steps([self._prompt(query, CALL)], constrained=True):
+            if ids and (index == self.grammar.end or state.part != part):
+                yield part, self._text(ids).strip()
+                ids = []
+            if index == self.grammar.end:
+                return
+            part, ids = state.part, [*ids, index]
+            if state.closed:
+                yield part, self._text(ids).strip()
+                ids = []
+
+    @torch.inference_mode()
+    def cost(self, query: str, constrained: bool = True) -> Cost:
+        """Answer one query, and say what it took from its text to its calls."""
+        started = time.perf_counter()
+        prompt = self._prompt(query, CALL)
+        ids, first = [], 0.0
+        for [(_, index, _)] in self._steps([prompt], constrained):
+            first = first or time.perf_counter()
+            ids.append(index)
+        self.read(self._text(ids[:-1] if ids[-1] == self.grammar.end else ids))
+        ended = time.perf_counter()
+        return Cost(len(prompt), len(ids), 1000 * (first - started), 1000 * (ended - started))
+
+    @torch.inference_mode()
+    def no_call_scores(self, queries: list[str], batch_size: int) -> list[float]:
+        """log P(end) - log P(best tool) where the answer to each query begins; what `no_call_threshold` cuts."""
+        found = [0.0] * len(queries)
+        tools = self._indices(self.grammar.start)[:-1]
+        for rows, logits in self._first_logits(queries, CALL, batch_size):
+            scores = logits[:, self.grammar.end] - logits[:, tools].amax(1)
+            for i, score in zip(rows, scores.tolist(), strict=True):
+                found[i] = score
+        return found
+
+    @torch.inference_mode()
+    def tool_scores(self, texts: list[str], mark: str, batch_size: int) -> torch.Tensor:
+        """log P of each tool's token behind `mark` [texts, tools], tools in the catalog's order."""
+        columns = torch.tensor(list(self.grammar.tools), device=self.model.device)
+        found = torch.empty(len(texts), len(columns))
+        for rows, logits in self._first_logits(texts, mark, batch_size):
+            found[rows] = logits.float().log_softmax(-1)[:, columns].cpu()
+        return found
+
     def ranked_tools(self, texts: list[str], mark: str, batch_size: int) -> list[list[str]]:
         """Tool names for each text, best first, by the probability of their token behind `mark`."""
-        tools = list(self.grammar.tools.values())
-        columns = torch.tensor(list(self.grammar.tools), device=self.model.device)
-        found: list[list[str]] = []
-        for start in range(0, len(texts), batch_size):
-            batch = texts[start : start + batch_size]
-            prompts = [encode_prompt(text, mark, self.tokenizer, MAX_PROMPT) for text in batch]
-            read = padding.inputs(prompts, self.tokenizer.pad_token_id, self.model.device)
-            logits = self.model(**read, logits_to_keep=1).logits
-            for row in logits[:, -1, columns].argsort(dim=-1, descending=True, stable=True):
-                found.append([tools[i].name for i in row])
-        return found
+        names = [tool.name for tool in self.catalog.tools]
+        order = self.tool_scores(texts, mark, batch_size).argsort(dim=-1, descending=True, stable=True)
+        return [[names[i] for i in row] for row in order.tolist()]
 
     def described(self, descriptions: list[str], batch_size: int) -> list[list[str]]:
         return self.ranked_tools(descriptions, DESCRIBE, batch_size)
 
-    def retrieved(self, queries: list[str], batch_size: int) -> list[list[str]]:
-        return self.ranked_tools(queries, RETRIEVE, batch_size)
+    def retrieved(self, queries: list[str], batch_size: int, beams: int | None = None) -> list[list[str]]:
+        """Tool names for each query, best first.
 
+        Since a tool is one token, ranking every tool by its probability is ToolGen's beam search over single tools, of
+        any width. With `beams`, the search is for whole sequences of tools: those of the best sequence come first, each
+        tool once, and tools of no sequence are left out.
+        """
+        if beams is None:
+            return self.ranked_tools(queries, RETRIEVE, batch_size)
+        return self._searched(queries, batch_size, beams)
+
+    @torch.inference_mode()
+    def _searched(self, queries: list[str], batch_size: int, beams: int) -> list[list[str]]:
+        found: list[list[str]] = [[] for _ in queries]
+        tools = torch.tensor(list(self.grammar.tools), device=self.model.device)
+        for rows, prompts in self._batches(queries, RETRIEVE, batch_size):
+            pad = self.tokenizer.pad_token_id
+            ranked = best_sequences(self.model, prompts, tools, self.grammar.end, pad, beams)
+            for i, sequences in zip(rows, ranked, strict=True):
+                found[i] = list(dict.fromkeys(self.grammar.tools[index].name for ids in sequences for index in ids))
+        return found
+
+    def _prompt(self, text: str, mark: str) -> list[int]:
+        return encode_prompt(text, mark, self.tokenizer, MAX_PROMPT)
+
+    def _text(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+
+    def _batches(self, texts: list[str], mark: str, batch_size: int) -> Iterator[tuple[list[int], list[list[int]]]]:
+        """Indices of texts of about one length, and their prompts."""
+        prompts = [self._prompt(text, mark) for text in texts]
+        order = sorted(range(len(texts)), key=lambda i: len(prompts[i]))
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            yield rows, [prompts[i] for i in rows]
+
+    def _first_logits(self, texts: list[str], mark: str, batch_size: int) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Indices of a batch of texts, and the logits [rows, vocabulary] behind `mark`."""
+        for rows, prompts in self._batches(texts, mark, batch_size):
+            read = padding.inputs(prompts, self.tokenizer.pad_token_id, self.model.device)
+            yield rows, self.model(**read, logits_to_keep=1).logits[:, -1]
+
+    def _greedy(self, prompts: list[list[int]], constrained: bool) -> list[list[int]]:
+        written: list[list[int]] = [[] for _ in prompts]
+        complete = [0] * len(prompts)  # how many of the written tokens are whole calls
+        for step in self._steps(prompts, constrained):
+            for row, index, state in step:
+                if index != self.grammar.end:
+                    written[row].append(index)
+                    if state.done:
+                        complete[row] = len(written[row])
+        if constrained:  # what a limit cut off in the middle of a call is not said
+            return [ids[:count] for ids, count in zip(written, complete, strict=True)]
+        return written
+
+    def _steps(self, prompts: list[list[int]], constrained: bool) -> Iterator[list[tuple[int, int, State]]]:
+        """After each pass of the model (row, token id, the state it leads to) of every row that has not ended."""
+        read = padding.inputs(prompts, self.tokenizer.pad_token_id, self.model.device)
+        cache = DynamicCache(config=self.model.config)
+        states: list[tuple[int, State]] = [(row, self.grammar.start) for row in range(len(prompts))]
+        for number in range(self.max_tokens):
+            logits = self.model(**read, past_key_values=cache, logits_to_keep=1).logits[:, -1]
+            if constrained and number == 0 and self.no_call_threshold:
+                logits[:, self.grammar.end] -= self.no_call_threshold
+            likeliest = logits.argmax(-1).tolist()
+            step = [
+                (row, *(self._bound(index, state, logits[i]) if constrained else (index, state)))
+                for i, (index, (row, state)) in enumerate(zip(likeliest, states, strict=True))
+            ]
+            yield step
+            going = [i for i, (_, index, _) in enumerate(step) if index != self.grammar.end]
+            if not going:
+                return
+            mask, positions = read["attention_mask"], read["position_ids"][:, -1:]
+            if len(going) < len(step):  # rows that have ended leave the batch
+                kept = torch.tensor(going, device=mask.device)
+                cache.batch_select_indices(kept)
+                mask, positions = mask[kept], positions[kept]
+            states = [(step[i][0], step[i][2]) for i in going]
+            read = {
+                "input_ids": torch.tensor([[step[i][1]] for i in going], device=mask.device),
+                "attention_mask": torch.cat((mask, mask.new_ones(len(going), 1)), 1),
+                "position_ids": positions + 1,
+            }
+
+    def _bound(self, index: int, state: State, logits: torch.Tensor) -> tuple[int, State]:
+        """The best token that may follow `state`, and the state it leads to; `index` is the best of all."""
+        following = self._following(state, index)
+        if following is None:
+            allowed = self._indices(state)
+            if not len(allowed):  # llguidance has met a limit of its own: the call is over, and is not said
+                return self.grammar.end, state
+            index = int(allowed[logits[allowed].argmax()])
+            following = self._following(state, index)
+        return index, following
+
+    def _following(self, state: State, index: int) -> State | None:
+        if index == self.grammar.end:
+            return state if state.done else None
+        return self.grammar.step(state, index)
+
+    def _indices(self, state: State) -> torch.Tensor:
+        """The token ids that may follow a state; of a state of the trie they are looked up once."""
+        if isinstance(state, Node) and state in self._allowed:
+            return self._allowed[state]
+        found = torch.tensor(self.grammar.allowed(state), dtype=torch.long, device=self.model.device)
+        if isinstance(state, Node):
+            self._allowed[state] = found
+        return found

@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-import numpy as np
+from .uncertainty import same_length
 
 # ------------------------------------------------------------------------------------------------ calls
 
@@ -81,9 +81,9 @@ def soft_accuracy(calls: list[dict], accept: list[list[dict]]) -> float:
 def declared_match(calls: list[dict], alternatives: list[dict]) -> bool:
     """Whether `calls` fit the gold calls one to one, in any order, as in the Berkeley Function Calling Leaderboard.
 
-    A gold call is `{"name", "arguments": {argument: [allowed values]}}`; "" among the values says that the argument
-    may be left out. Values are compared as in `normalised`: unlike BFCL, spelling and case of strings count, and
-    the pairing is a true matching, where BFCL's takes the first gold call that fits.
+    A gold call is `{"name", "arguments": {argument: [allowed values]}}`, as `declared` makes it; "" among the values
+    says that the argument may be left out. Values are compared as in `normalised`: unlike BFCL, spelling and case of
+    strings count, and the pairing is a true matching, where BFCL's takes the first gold call that fits.
     """
     if len(calls) != len(alternatives):
         return False
@@ -102,25 +102,33 @@ def declared_match(calls: list[dict], alternatives: list[dict]) -> bool:
     return all(place(index, set()) for index in range(len(calls)))
 
 
-def abstention(rows: Iterable[tuple[bool, bool]]) -> dict:
-    """How well the model tells when to make no call, from pairs (predicted no call, no call wanted).
+def declared(accept: list[list[dict]], schemas: dict[str, dict]) -> list[list[dict]]:
+    """The acceptable lists in the form of `declared_match`, any of which may match.
 
-    `precision` is the share of predicted abstentions that were wanted, `recall` the share of wanted ones that were
-    predicted, `refused_share` the share of real requests that got no call, `n` the number of rows. A share of
-    nothing is None.
+    Lists of the same functions and properties in the same order become one, with the values of each argument side by
+    side: a seat at level 2 or 3. An argument whose value is the default of its JSON Schema may be left out, and one
+    that is left out may be given with its default. `schemas` holds the parameters of each function by its name.
     """
-    counts = Counter((bool(predicted), bool(gold)) for predicted, gold in rows)
-    right, refused = counts[True, True], counts[True, False]
+    merged: dict[Hashable, list[dict]] = {}
+    for gold in accept:
+        shape = tuple(
+            (call["name"], _frozen(call["arguments"].get("propertyName")), frozenset(call["arguments"]))
+            for call in gold
+        )
+        for call, allowed in zip(gold, merged.setdefault(shape, [_nothing_yet(call) for call in gold]), strict=True):
+            for name, value in call["arguments"].items():
+                allowed["arguments"].setdefault(name, []).append(value)
+    for call in (call for calls in merged.values() for call in calls):
+        for name, schema in schemas.get(call["name"], {}).get("properties", {}).items():
+            if "default" in schema:
+                values = call["arguments"].setdefault(name, [schema["default"]])
+                if _frozen(schema["default"]) in map(_frozen, values):
+                    values.append("")
+    return list(merged.values())
 
-    def share(part: int, other: int) -> float | None:
-        return part / (part + other) if part + other else None
 
-    return {
-        "precision": share(right, refused),
-        "recall": share(right, counts[False, True]),
-        "n": counts.total(),
-        "refused_share": share(refused, counts[False, False]),
-    }
+def _nothing_yet(call: dict) -> dict:
+    return {"name": call["name"], "arguments": {}}
 
 
 def _frozen(value: object) -> Hashable:
@@ -236,55 +244,8 @@ def macro_f1(gold_labels: Sequence[Hashable], predicted_labels: Sequence[Hashabl
 
     Raises ValueError where the lengths differ.
     """
-    _same_length(gold_labels, predicted_labels)
+    same_length(gold_labels, predicted_labels)
     gold, predicted = Counter(gold_labels), Counter(predicted_labels)
     right = Counter(a for a, b in zip(gold_labels, predicted_labels, strict=True) if a == b)
     scores = [2 * right[label] / (gold[label] + predicted[label]) for label in gold | predicted]
     return math.fsum(scores) / len(scores) if scores else None
-
-
-# ------------------------------------------------------------------------------------------ uncertainty
-
-
-def bootstrap_interval(values: Sequence[float], seed: int, samples: int = 1000) -> list[float]:
-    """The 95% percentile bootstrap interval [low, high] of the mean of `values` (Efron and Tibshirani 1993).
-
-    The order of values does not count. Raises ValueError where there are none.
-    """
-    if len(values) == 0:
-        raise ValueError("no values, so their mean has no interval")
-    # To resample n values is to draw how often each distinct one occurs: two columns for yes and no, not n.
-    distinct, counts = np.unique(np.asarray(values, dtype=float), return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(len(values), counts / len(values), size=samples)
-    low, high = np.percentile(drawn @ distinct / len(values), [2.5, 97.5])
-    return [float(low), float(high)]
-
-
-def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
-    """The p-value that two systems, right or wrong on the same rows, are equally good: McNemar's exact test.
-
-    With d rows where just one is right and m of them for the rarer one, p = min(1, 2 P(Binomial(d, 1/2) <= m)), the
-    two-sided sign test. Raises ValueError where the lengths differ.
-    """
-    _same_length(a, b)
-    only_a = sum(bool(x) and not y for x, y in zip(a, b, strict=True))
-    only_b = sum(bool(y) and not x for x, y in zip(a, b, strict=True))
-    discordant = only_a + only_b
-    tail = sum(math.comb(discordant, i) for i in range(min(only_a, only_b) + 1))
-    return min(1.0, 2 * tail / 2**discordant)
-
-
-def summary(values: Sequence[float], seed: int) -> dict:
-    """The mean of `values` as it stands in a metrics file, four digits: `{"value", "n", "low", "high"}`.
-
-    `low` and `high` are `bootstrap_interval`'s; without values there are only `value`, None, and `n`.
-    """
-    if len(values) == 0:
-        return {"value": None, "n": 0}
-    low, high = bootstrap_interval(values, seed)
-    return {"value": round(float(np.mean(values)), 4), "n": len(values), "low": round(low, 4), "high": round(high, 4)}
-
-
-def _same_length(a: Sequence, b: Sequence) -> None:
-    if len(a) != len(b):
-        raise ValueError(f"{len(a)} rows against {len(b)}: both must be of the same rows")

@@ -15,6 +15,10 @@ Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
 
 
+PROFILES = Path("profiles")
+PROFILED = ("model", "train", "tool_memorization", "retrieval_training", "agent_tuning")
+
+
 class BadParams(ValueError):
     """`params.yaml` cannot be used; the message lists every mistake, one a line, by full name."""
 
@@ -100,12 +104,16 @@ class Generate(Section):
 
 
 class Refine(Section):
+    engine: Literal["local", "ray"]
+    dedupe: Literal["calls", "seed"]
     rouge_threshold: Share
     num_eval: Count
     num_validation: Count
     heldout_phrasing: Share
     heldout_combinations: Count
     spoken: str
+    catalog_in_rows: bool
+    license: str | None
     seed: int
 
 
@@ -121,7 +129,19 @@ class Model(Section):
     lora_alpha: Count
     lora_dropout: Share
     quantization: Literal["none", "nf4"]
+    dtype: Literal["float32", "bfloat16"]
     seed: int
+
+
+class Train(Section):
+    num_processes: Positive
+    accelerate_config: str | None
+    device_batch_size: Positive | None
+    packing: bool
+    gradient_checkpointing: bool
+    save_minutes: Annotated[float, Field(ge=0)] | None
+    general_data: str
+    general_share: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Training(Section):
@@ -143,35 +163,76 @@ class Training(Section):
 
 class Evaluate(Section):
     batch_size: Positive
+    embedding_model: str | None
+    prompt_method: bool
     seed: int
 
 
 class Params(Section):
+    profile: str
     catalog: str
     generate: Generate
     refine: Refine
     model: Model
+    train: Train
     tool_memorization: Training
     retrieval_training: Training
     agent_tuning: Training
     evaluate: Evaluate
 
+    @model_validator(mode="after")
+    def _shards_need_adamw(self) -> "Params":
+        stages = (self.tool_memorization, self.retrieval_training, self.agent_tuning)
+        if self.train.accelerate_config and any(stage.optimizer == "muon" for stage in stages):
+            raise PydanticCustomError("shards", "train.accelerate_config needs the optimizer adamw in every stage")
+        return self
+
 
 def read(path: str | Path = "params.yaml") -> Params:
-    """Read and check the whole file. Raises BadParams with all mistakes at once."""
+    """Read and check the whole file, with its profile laid over it. Raises BadParams with all mistakes at once."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        document = _yaml(Path(path))
     except FileNotFoundError:
         raise BadParams(f"no {path} in {Path.cwd()}: run from the project's top folder") from None
-    try:
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise BadParams(f"{path}:{line}: not YAML ({error.problem})") from None
+    profile, overrides = _profile(document)
+    if overrides:
+        document = document | {name: document.get(name, {}) | section for name, section in overrides.items()}
     try:
         return Params.model_validate(document)
     except ValidationError as error:
-        raise BadParams("\n".join(f"{path}: {_mistake(item)}" for item in error.errors())) from None
+        mistakes = [
+            f"{profile if len(item['loc']) > 1 and item['loc'][1] in overrides.get(item['loc'][0], ()) else path}: "
+            f"{_mistake(item)}"
+            for item in error.errors()
+        ]
+        raise BadParams("\n".join(mistakes)) from None
+
+
+def _yaml(path: Path) -> object:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise BadParams(f"{path}:{line}: not YAML ({error.problem})") from None
+
+
+def _profile(document: object) -> tuple[Path, dict[str, dict]]:
+    """The file that the parameter `profile` names, and what it holds: {section: {key: value}}."""
+    name = document.get("profile") if isinstance(document, dict) else None
+    path = PROFILES / f"{name}.yaml"
+    if not isinstance(name, str):
+        return path, {}  # which the check of the whole file tells
+    try:
+        overrides = _yaml(path) or {}
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml"))) or "none"
+        raise BadParams(f"params.yaml: there is no profile {name!r}; {PROFILES}/ has {known}") from None
+    if not isinstance(overrides, dict) or not all(isinstance(section, dict) for section in overrides.values()):
+        raise BadParams(f"{path}: expected sections with parameters, as in params.yaml")
+    others = sorted(set(overrides) - set(PROFILED))
+    if others:
+        raise BadParams(f"{path}: {others[0]} cannot be set by a profile, only {', '.join(PROFILED)}")
+    return path, overrides
 
 
 def _mistake(item: dict) -> str:
@@ -180,7 +241,7 @@ def _mistake(item: dict) -> str:
         return f"{name} is not a parameter"
     if item["type"] == "missing":
         return f"{name} is missing"
-    if item["type"] in ("secret", "mix", "prices"):  # the value is too long to show, or must not be
+    if item["type"] in ("secret", "mix", "prices", "shards"):  # the value is too long to show, or must not be
         return f"{name}: {item['msg']}"
     value = item["input"]
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value):

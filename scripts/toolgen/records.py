@@ -54,7 +54,12 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def read_jsonl(path: str | Path) -> Iterator[dict]:
-    """Yield the objects of a JSON Lines file; blank lines are skipped.
+    """Yield the objects of a JSON Lines file; see `numbered`."""
+    return (record for _, record in numbered(path))
+
+
+def numbered(path: str | Path) -> Iterator[tuple[int, dict]]:
+    """Yield the objects of a JSON Lines file, each with the number of its line; blank lines are skipped.
 
     Raises BadRecord for a missing file, and with `file:line` for a line that is not UTF-8 or not a JSON object.
     """
@@ -70,7 +75,7 @@ def read_jsonl(path: str | Path) -> Iterator[dict]:
                 raise BadRecord(f"{path}:{number}: not JSON ({error.msg})") from None
             if not isinstance(record, dict):
                 raise BadRecord(f"{path}:{number}: expected an object, found {type(record).__name__}")
-            yield record
+            yield number, record
 
 
 def _opened(path: str | Path) -> IO[bytes]:

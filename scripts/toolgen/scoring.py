@@ -1,14 +1,16 @@
-"""Scores of answers against evaluation rows, slice by slice."""
+"""Scores of answers and rankings against evaluation rows, slice by slice, each with its rows and 95% interval."""
 
-import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
 
-from . import metrics
+from . import metrics, uncertainty
+from .answers import Answer
 from .car import Car, Refused
 from .catalog import Catalog
-from .checks import Rejected, check_call
 
 SPOKEN = ("spoken_dev", "spoken_test")
+NOT_NEW = ("validation", "spoken_noisy")  # seen while training, and the spoken rows a second time
+PAPER_BEAMS = 5  # ToolGen's rankings end there, which is what its way of counting takes notice of
 
 
 def slices(rows: list[dict]) -> dict[str, list[int]]:
@@ -21,23 +23,32 @@ def slices(rows: list[dict]) -> dict[str, list[int]]:
     return dict(sorted(found.items()))
 
 
-def retrieval_scores(rows: list[dict], rankings: list[list[str]], tools: Catalog) -> dict:
-    """Per slice, over the rows that want a tool: recall@k, MRR, NDCG@k with the full ideal DCG."""
+# -------------------------------------------------------------------------------------------- retrieval
+
+
+def retrieval_scores(rows: list[dict], rankings: list[list[str]], tools: Catalog, seed: int) -> dict:
+    """Per slice, over the rows that want a tool: recall@k, MRR, NDCG@k with the full ideal DCG and as in the paper."""
     scores = {}
     for name, indices in slices(rows).items():
         wanted = [(rankings[i], relevant) for i in indices if (relevant := relevant_tools(rows[i], tools))]
         if wanted:
-            scores[name] = {"n": len(wanted)} | {
-                measure: round(statistics.mean(function(ranked, relevant) for ranked, relevant in wanted), 4)
+            scores[name] = {
+                measure: uncertainty.summary([function(*pair) for pair in wanted], seed)
                 for measure, function in RETRIEVAL_MEASURES.items()
             }
     return scores
 
 
-RETRIEVAL_MEASURES = {
+RETRIEVAL_MEASURES: dict[str, Callable[[list[str], set[str]], float]] = {
     **{f"recall_at_{k}": lambda ranked, relevant, k=k: metrics.recall_at_k(ranked, relevant, k) for k in (1, 3, 5)},
     "mrr": metrics.reciprocal_rank,
     **{f"ndcg_at_{k}": lambda ranked, relevant, k=k: metrics.ndcg_at_k(ranked, relevant, k) for k in (1, 3, 5)},
+    **{
+        f"ndcg_at_{k}_paper_compat": lambda ranked, relevant, k=k: metrics.ndcg_at_k(
+            ranked[:PAPER_BEAMS], relevant, k, paper_compat=True
+        )
+        for k in (1, 3, 5)
+    },
 }
 
 
@@ -46,72 +57,121 @@ def relevant_tools(row: dict, tools: Catalog) -> set[str]:
     return {tools.tool_of(call).name for call in row["accept"][0]}
 
 
-def by_slice(
-    rows: list[dict], answers: list[list[dict] | None], tools: Catalog, seed: int,
-    brief: bool = False,
-) -> dict:  # fmt: skip
-    """Call scores per slice; `answers` hold None for a text that is no calls."""
+def relevant_ranks(row: dict, ranked: list[str], tools: Catalog) -> list[int]:
+    """At which ranks, from 1, the tools stand that the row wants. `ranked` holds every tool."""
+    return sorted(ranked.index(name) + 1 for name in relevant_tools(row, tools))
+
+
+# ------------------------------------------------------------------------------------------------ calls
+
+
+def same_end_state(calls: list[dict], accept: list[list[dict]], tools: Catalog) -> bool:
+    """Whether the calls read the same as an accepted list and leave the car the same, whatever its state before.
+
+    Of several writes to one place the last counts. Calls of ordinary tools, which no car executes, must be the same.
+    """
+
+    def outcome(calls: list[dict]) -> tuple | None:
+        simulated = Car(tools) if tools.properties else None
+        others = []
+        try:
+            for call in calls:
+                tool = tools.tool_of(call)
+                if tool is None:
+                    return None
+                if tool.vehicle_property is not None:
+                    simulated.execute(call)
+                if tool.vehicle_property is None or not tool.writes:
+                    others.append(metrics.normalised(call))
+        except Refused:
+            return None
+        return simulated and simulated.written, Counter(others)
+
+    end = outcome(calls)
+    return end is not None and any(end == outcome(gold) for gold in accept)
+
+
+def declared_match(calls: list[dict], accept: list[list[dict]], tools: Catalog) -> bool:
+    """Whether the calls are right in BFCL's way, up to the alternatives that the row and the tools' schemas declare."""
+    schemas = {tool.function: tool.parameters for tool in tools.tools if tool.vehicle_property is None}
+    return any(metrics.declared_match(calls, gold) for gold in metrics.declared(accept, schemas))
+
+
+CALL_MEASURES: dict[str, Callable[[list[dict], list[list[dict]], Catalog], float]] = {
+    "exact_match": lambda calls, accept, tools: metrics.exact_match(calls, accept),
+    "exact_match_ordered": lambda calls, accept, tools: metrics.exact_match_ordered(calls, accept),
+    "tool_accuracy": lambda calls, accept, tools: metrics.tools_match(calls, accept),
+    "name_accuracy": lambda calls, accept, tools: metrics.names_match(calls, accept),
+    "argument_accuracy": lambda calls, accept, tools: metrics.argument_accuracy(calls, accept),
+    "soft_accuracy": lambda calls, accept, tools: metrics.soft_accuracy(calls, accept),
+    "declared_match": declared_match,
+    "end_state": same_end_state,
+}
+BRIEF = ("exact_match", "tool_accuracy")
+
+
+def row_scores(measure: str, rows: list[dict], answers: list[Answer], tools: Catalog) -> list[float]:
+    """What each answer scores by one of CALL_MEASURES; one that cannot be read is wrong by all of them."""
+    function = CALL_MEASURES[measure]
+    return [
+        0.0 if answer.calls is None else float(function(answer.calls, row["accept"], tools))
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+
+
+def by_slice(rows: list[dict], answers: list[Answer], tools: Catalog, seed: int, brief: bool = False) -> dict:
+    """Call scores per slice; `brief` leaves out all measures but two, and the kinds."""
     return {
         name: call_scores([rows[i] for i in indices], [answers[i] for i in indices], tools, seed, brief)
         for name, indices in slices(rows).items()
     }
 
 
-def call_scores(
-    rows: list[dict], answers: list[list[dict] | None], tools: Catalog, seed: int, brief: bool
-) -> dict:
-    pairs = [(calls or [], row["accept"]) for row, calls in zip(rows, answers, strict=True)]
-    exact = [calls is not None and metrics.exact_match(calls, row["accept"])
-             for row, calls in zip(rows, answers, strict=True)]  # fmt: skip
-
-    def score(values: list) -> dict:
-        return metrics.summary([float(value) for value in values], seed)
-
-    scores = {"exact_match": score(exact), "valid_calls": score([valid(calls, tools) for calls in answers])}
-    if brief:
-        return scores
-    scores |= {
-        "exact_match_ordered": score([metrics.exact_match_ordered(*pair) for pair in pairs]),
-        "tool_accuracy": score([metrics.tools_match(*pair) for pair in pairs]),
-        "name_accuracy": score([metrics.names_match(*pair) for pair in pairs]),
-        "argument_accuracy": score([metrics.argument_accuracy(*pair) for pair in pairs]),
-        "soft_accuracy": score([metrics.soft_accuracy(*pair) for pair in pairs]),
-        "end_state": score([same_end_state(*pair, tools) for pair in pairs]),
-        "abstention": metrics.abstention([(not calls, [] in accept) for calls, accept in pairs]),
+def call_scores(rows: list[dict], answers: list[Answer], tools: Catalog, seed: int, brief: bool) -> dict:
+    values = {name: row_scores(name, rows, answers, tools) for name in (BRIEF if brief else CALL_MEASURES)}
+    values |= {
+        "hallucinated_tools": [float(answer.hallucinated) for answer in answers],
+        "invalid_calls": [float(answer.invalid) for answer in answers],
     }
-    kinds = defaultdict(list)
-    for row, right in zip(rows, exact, strict=True):
-        kinds[row["kind"]].append(right)
-    return scores | {"exact_match_by_kind": {kind: score(values) for kind, values in sorted(kinds.items())}}
+    scores: dict = {name: uncertainty.summary(column, seed) for name, column in values.items()}
+    scores["abstention"] = abstention(rows, answers, seed)
+    if not brief:
+        scores["exact_match_by_kind"] = grouped([[row["kind"]] for row in rows], values["exact_match"], seed)
+    return scores
 
 
-def valid(calls: list[dict] | None, tools: Catalog) -> bool:
-    """Whether every call names a tool that exists and fits its schema."""
-    if calls is None:
-        return False
-    try:
-        for call in calls:
-            check_call(call, tools)
-    except Rejected:
-        return False
-    return True
+def abstention(rows: list[dict], answers: list[Answer], seed: int) -> dict:
+    """How well a system tells when to make no call.
+
+    `precision` is the share of the answers without calls that were right to have none, `recall` the share of the
+    requests for no call that got none, `refused` the share of all other requests that got none.
+    """
+    none_made = [answer.calls == [] for answer in answers]
+    none_wanted = [[] in row["accept"] for row in rows]
+    pairs = list(zip(none_made, none_wanted, strict=True))
+    shares = {
+        "precision": [wanted for made, wanted in pairs if made],
+        "recall": [made for made, wanted in pairs if wanted],
+        "refused": [made for made, wanted in pairs if not wanted],
+    }
+    return {name: uncertainty.summary([float(value) for value in share], seed) for name, share in shares.items()}
 
 
-def same_end_state(calls: list[dict], accept: list[list[dict]], tools: Catalog) -> bool:
-    """Whether the calls read the same and leave the car the same as an accepted list, whatever its state before."""
-    if not tools.properties:
-        return metrics.exact_match(calls, accept)
+def by_property(rows: list[dict], answers: list[Answer], tools: Catalog, seed: int) -> dict:
+    """Exact match over the rows that want a property, or an ordinary tool, with the answers to rows never seen."""
+    new = [i for i, row in enumerate(rows) if row["slice"] not in NOT_NEW]
+    rows, answers = [rows[i] for i in new], [answers[i] for i in new]
+    names = [
+        sorted({tools.by_name[name].bound.get("propertyName", name) for name in relevant_tools(row, tools)})
+        for row in rows
+    ]
+    return grouped(names, row_scores("exact_match", rows, answers, tools), seed)
 
-    def outcome(calls: list[dict]) -> tuple | None:
-        simulated, reads = Car(tools), []
-        try:
-            for call in calls:
-                simulated.execute(call)
-                if "value" not in call["arguments"]:
-                    reads.append((call["arguments"]["propertyName"], call["arguments"]["areaId"]))
-        except Refused:
-            return None
-        return simulated.written, sorted(reads)
 
-    end = outcome(calls)
-    return end is not None and any(end == outcome(gold) for gold in accept)
+def grouped(names: list[list[str]], values: list[float], seed: int) -> dict:
+    """The summary of the values under each name; a value may stand under several."""
+    groups = defaultdict(list)
+    for own, value in zip(names, values, strict=True):
+        for name in own:
+            groups[name].append(value)
+    return {name: uncertainty.summary(members, seed) for name, members in sorted(groups.items())}

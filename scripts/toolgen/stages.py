@@ -1,42 +1,107 @@
-"""What the three training scripts share: settings out of params, the curve, the metrics, the saved folder."""
+"""What the three training scripts share: settings out of params, curves, gates, metrics, the saved folder."""
 
 import random
-import resource
+import shutil
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dvclive import Live
 
-from . import checkpoints, records, training
+from . import checkpoints, devices, gates, general, records, resuming, training
 from .checkpoints import Checkpoint
 from .conversations import Conversation
-from .params import Training
+from .params import Train, Training
+
+WORK = Path("models/.work")
+MISTAKES = (checkpoints.BadCheckpoint, training.BadTraining, gates.FailedGate)
 
 
-def run(stage: str, checkpoint: Checkpoint, rows: list[Conversation], options: Training, catalog_path: str) -> None:
-    """Train `checkpoint` on `rows`, and write models/<stage>/, metrics/<stage>.json and plots/<stage>/."""
-    settings = training.Settings(**options.model_dump(exclude={"replay"}))
+def run(
+    stage: str, checkpoint: Checkpoint, rows: list[Conversation], options: Training, train: Train, catalog_path: str
+) -> None:
+    """Train `checkpoint` on `rows`, and write models/<stage>/, metrics/<stage>.json and plots/<stage>/.
+
+    A run that was killed goes on from its work folder. A result that fails a gate replaces nothing.
+    """
+    if options.num_epochs == 0:
+        skip(stage, checkpoint, catalog_path)
+        return
+    if not rows:
+        raise training.BadTraining(f"nothing to train on: {stage} has no rows")
     started = time.monotonic()
-    with Live(dir=f"plots/{stage}", dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False) as live:
-
-        def record(step: int, loss: float, learning_rate: float) -> None:
-            live.step = step
-            live.log_metric("loss", loss, timestamp=False)
-            live.log_metric("learning_rate", learning_rate, timestamp=False)
-
-        result = training.train(
-            checkpoint.model, checkpoint.tokenizer, rows, settings, Path("models/.work") / stage, record
-        )
-    checkpoints.save(f"models/{stage}", checkpoints.of_stage(checkpoint, stage), catalog_path)
+    checkpoints.to_device(checkpoint)
+    chat = general.read(train.general_data, checkpoint.tokenizer, options.max_length)
+    given = general.replayed(rows, chat, train.general_share, options.seed)
+    settings = training.Settings(**options.model_dump(exclude={"replay"}))
+    compute = training.Compute(
+        dtype=checkpoint.info.dtype,
+        **train.model_dump(include={"num_processes", "device_batch_size", "packing", "gradient_checkpointing",
+                                    "save_minutes"}),
+    )  # fmt: skip
+    trained = [weight for weight in checkpoint.model.parameters() if weight.requires_grad]
+    digest = resuming.fingerprint((stage, settings, compute, checkpoint.info, given), trained)
+    before, perplexity = gates.rows(checkpoint), {}
+    if chat:
+        perplexity["before"] = general.perplexity(checkpoint, chat, options.max_length)
+    work = WORK / f"{stage}-{digest}"
+    with curves(stage) as record:
+        result = training.train(checkpoint.model, checkpoint.tokenizer, given, settings, work, record, compute)
+    if not devices.main_process():
+        return
+    if (work / training.WHOLE).exists():
+        checkpoint = checkpoints.with_weights(work / training.WHOLE, checkpoint)
+    if chat:
+        perplexity["after"] = general.perplexity(checkpoint, chat, options.max_length)
+        result["general_perplexity"] = perplexity
+    checkpoint = checkpoints.of_stage(checkpoint, stage)
+    gates.changed(before, checkpoint)
+    gates.whole(checkpoint)
+    checkpoints.save(
+        f"models/{stage}", checkpoint, catalog_path,
+        check=lambda folder: gates.survives(checkpoint, folder, rows, options.max_length),
+    )  # fmt: skip
+    for folder in WORK.glob(f"{stage}-*"):
+        shutil.rmtree(folder)
     parameters = sum(weight.numel() for weight in checkpoint.model.parameters())
     records.write_json(f"metrics/{stage}.json", result | {"parameters": parameters})
     seconds = time.monotonic() - started
     records.write_json(f"metrics/timing/{stage}.json", {
         "seconds": round(seconds, 1),
-        "examples_per_second": round(len(rows) * options.num_epochs / seconds, 1),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "examples_per_second": round(len(given) * options.num_epochs / seconds, 1),
+        "peak_memory_mb": training.memory_mb(),
     })  # fmt: skip
-    print(f"{stage}: {len(rows):,} examples, {result['steps']:,} steps, loss {result['loss']} -> models/{stage}")
+    print(f"{stage}: {len(given):,} examples, {result['steps']:,} steps, loss {result['loss']} -> models/{stage}")
+
+
+def skip(stage: str, checkpoint: Checkpoint, catalog_path: str) -> None:
+    """Pass `checkpoint` on as it is: a stage that is switched off leaves the same kind of outputs as any other."""
+    if devices.main_process():
+        checkpoints.save(f"models/{stage}", checkpoints.of_stage(checkpoint, stage), catalog_path)
+        reason = f"{stage}.num_epochs is 0"
+        records.write_json(f"metrics/{stage}.json", {"skipped": reason})
+        Path(f"plots/{stage}").mkdir(parents=True, exist_ok=True)
+        print(f"{stage}: skipped, {reason} -> models/{stage}")
+
+
+@contextmanager
+def curves(stage: str) -> Iterator[Callable[[dict], None]]:
+    """Yields what `training.train` wants as `record`. The pace is no result: its curves go where DVC does not look."""
+    if not devices.main_process():
+        yield lambda point: None
+        return
+    options = {"dvcyaml": None, "save_dvc_exp": False, "report": None, "monitor_system": False}
+    with Live(dir=f"plots/{stage}", **options) as results, Live(dir=f"metrics/timing/{stage}", **options) as timing:
+
+        def record(point: dict) -> None:
+            shown = ((results, ("loss", "learning_rate")), (timing, ("tokens_per_second", "memory_mb")))
+            for live, names in shown:
+                live.step = point["step"]
+                for name in names:
+                    live.log_metric(name, float(point[name]), timestamp=False)
+
+        yield record
 
 
 def replayed(

@@ -1,31 +1,34 @@
 """One training loop for all stages: the stock Trainer, a loss on the completion only, batches of like length."""
 
 import math
-from collections.abc import Iterable, Iterator
+import resource
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.trainer_callback import PrinterCallback, TrainerState
+from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
-from .conversations import Conversation, encode_completion, encode_prompt
+from . import batches
+from .batches import IGNORED, BadTraining
+from .conversations import Conversation
 from .muon import MuonWithAdamW
-from .padding import inputs, left_padded
+from .resuming import Ahead, Saving, latest
 
-IGNORED = -100
-
-
-class BadTraining(ValueError):
-    """Training cannot start or go on; the message says why."""
+POINTS = 100  # readings of the loss in a run
+WHOLE = "whole"  # where in the work folder a model lies that was trained in shards
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The knobs of one stage, named as in params.yaml."""
+    """The knobs of one stage, named as in params.yaml. `batch_size` is what one step of the optimizer sees."""
 
     num_epochs: float
     batch_size: int
@@ -42,67 +45,66 @@ class Settings:
     seed: int
 
 
-class Batches:
-    """Conversations -> padded tensors. Prompts stand to the left of a common border, completions to its right end.
+@dataclass(frozen=True)
+class Compute:
+    """How a stage is computed, which up to rounding changes no result.
 
-    Left padding puts every completion at the end of its row, so the logits of prompts are never computed.
+    `device_batch_size` rows at once on each of `num_processes` devices, accumulated to the stage's batch_size; None
+    shares the batch among the devices. `dtype` is that of the arithmetic.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: Settings):
-        self.tokenizer, self.settings = tokenizer, settings
-
-    def __call__(self, conversations: list[Conversation]) -> dict[str, torch.Tensor]:
-        """Returns input_ids, attention_mask, position_ids [rows, length] and labels [rows, longest completion]."""
-        prompts, completions = zip(*map(self.encoded, conversations), strict=True)
-        rows = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
-        labels = left_padded(list(completions), IGNORED)
-        return inputs(rows, self.tokenizer.pad_token_id) | {"labels": labels}
-
-    def encoded(self, conversation: Conversation) -> tuple[list[int], list[int]]:
-        completion = encode_completion(conversation, self.tokenizer)
-        room = max(self.settings.max_length - len(completion), 2)
-        *prompt, mark = encode_prompt(conversation.text, conversation.mark, self.tokenizer, room)
-        if self.settings.split_words:
-            prompt = [part for token in prompt for part in self._split(token)][: room - 1]
-        if self.settings.word_dropout and self.tokenizer.unk_token_id is not None:
-            unknown = self.tokenizer.unk_token_id
-            kept = torch.rand(len(prompt)) >= self.settings.word_dropout
-            prompt = [token if keep else unknown for token, keep in zip(prompt, kept.tolist(), strict=True)]
-        return [*prompt, mark], completion
-
-    def _split(self, token: int) -> list[int]:
-        """Now and then the token in two halves: what BPE dropout does, but by a generator that can be seeded."""
-        text = self.tokenizer.convert_ids_to_tokens(token)
-        if len(text) < 4 or text[1:].isdigit() or torch.rand(()) >= self.settings.split_words:
-            return [token]
-        cut = int(torch.randint(2, len(text) - 1, ()))
-        model = self.tokenizer.backend_tokenizer.model
-        return [part.id for half in (text[:cut], text[cut:]) for part in model.tokenize(half)]
+    num_processes: int = 1
+    device_batch_size: int | None = None
+    packing: bool = False
+    dtype: str = "float32"
+    gradient_checkpointing: bool = False
+    save_minutes: float | None = None
 
 
 class CompletionTrainer(Trainer):
     """The stock Trainer with a loss on completions, batches of like length, and Muon where it is asked for."""
 
-    def __init__(self, *args, settings: Settings, lengths: list[int], **kwargs):
+    def __init__(self, *args, settings: Settings, lengths: list[int], done: int, **kwargs):
+        """`lengths` of the rows in tokens; `done` steps were made by a run that this one goes on from."""
         self.settings, self.lengths = settings, lengths
+        self.steps_per_epoch = math.ceil(len(lengths) / settings.batch_size)
+        self.epochs_done = done // self.steps_per_epoch
+        self.tokens, self.since = 0, time.monotonic()
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = False  # each batch is a mean; the Trainer's own count skips a first column
+        self.parts = self.args.world_size * self.args.gradient_accumulation_steps
+        self.loss_is_scaled_for_ga = self.parts > 1
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        labels = inputs.pop("labels")
-        outputs = model(**inputs, logits_to_keep=labels.shape[1] + 1, use_cache=False)
+        labels, kept = inputs.pop("labels"), inputs.pop("logits_to_keep", None)
+        last = labels.shape[-1] + 1
+        outputs = model(**inputs, logits_to_keep=last if kept is None else kept, use_cache=False)
+        logits = outputs.logits[:, :-1] if kept is None else outputs.logits
         loss = cross_entropy(
-            outputs.logits[:, :-1].flatten(0, 1).float(),
+            logits.flatten(0, 1).float(),
             labels.flatten(),
             ignore_index=IGNORED,
             label_smoothing=self.settings.label_smoothing,
+            reduction="mean" if num_items_in_batch is None else "sum",
         )
+        if num_items_in_batch is not None:  # devices are averaged, so each weighs its sum by their number
+            loss = loss * self.args.world_size / num_items_in_batch
         if not torch.isfinite(loss):
             raise BadTraining(f"the loss is {loss.item()} at step {self.state.global_step}: lower the learning_rate")
+        self.tokens += labels.ne(IGNORED).sum()
         return (loss, outputs) if return_outputs else loss
+
+    def _get_num_items_in_batch(self, batch_samples, device):
+        """The tokens that carry loss in all parts of one step, where it has parts: a mean of means is another mean."""
+        if self.parts == 1 or not batch_samples:
+            return None
+        count = sum(batch["labels"].ne(IGNORED).sum() for batch in batch_samples).to(device)
+        return self.accelerator.gather(count).sum()
 
     def _get_train_sampler(self, train_dataset=None):
         generator = torch.Generator().manual_seed(self.settings.seed)
+        for _ in range(self.epochs_done):
+            get_length_grouped_indices(self.lengths, self.settings.batch_size, generator=generator)
         return LengthGroupedSampler(self.settings.batch_size, lengths=self.lengths, generator=generator)
 
     def create_optimizer(self, model=None):
@@ -123,12 +125,52 @@ class CompletionTrainer(Trainer):
             self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
         return self.optimizer
 
+    def log(self, logs, start_time=None):
+        """Adds the pace since the last reading, in tokens that carry loss, and the memory."""
+        if "loss" in logs:
+            now, tokens = time.monotonic(), int(self.tokens) * self.args.world_size
+            logs["tokens_per_second"] = round(tokens / max(now - self.since, 1e-9), 1)
+            logs["memory_mb"] = memory_mb()
+            self.tokens, self.since = 0, now
+        super().log(logs, start_time)
+
+    # Saving and going on: see resuming.py for why the batch that waits is part of it.
+
+    def _save_checkpoint(self, model, trial):
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+            if self.state.global_step % self.steps_per_epoch:  # else no batch waits
+                state = {"batch": self.data_collator.last, "random": torch.get_rng_state()}
+                torch.save(state, self._waiting(folder))
+        except (OSError, SafetensorError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+            reason = str(error).strip().splitlines()[0]
+            raise BadTraining(f"cannot write {folder} ({reason}): make room, and run it again") from None
+        self.accelerator.wait_for_everyone()
+
+    def _waiting(self, checkpoint) -> Path:
+        return Path(checkpoint) / f"waiting-{self.args.process_index}.pt"
+
+    def _load_rng_state(self, checkpoint):
+        """The Trainer calls this when the first batches have been drawn, from a generator that is right by then."""
+        drawn = torch.get_rng_state()
+        super()._load_rng_state(checkpoint)
+        if self._waiting(checkpoint).exists():
+            torch.set_rng_state(drawn)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Make the collator hand out the batch that was waiting when `checkpoint` was written."""
+        if self._waiting(checkpoint).exists():
+            state = torch.load(self._waiting(checkpoint), weights_only=True)
+            self.data_collator.waiting = state["batch"], state["random"]
+
 
 class Progress(TrainerCallback):
-    """One bar with the loss behind it, in place of the Trainer's own; hands each logged loss to `record`."""
+    """One bar with the loss behind it, in place of the Trainer's own; hands each reading of the loss to `record`."""
 
-    def __init__(self, steps: int, record):
-        self.bar, self.record = tqdm(total=steps, desc="train", unit="step", mininterval=1), record
+    def __init__(self, done: int, steps: int, record, shown: bool):
+        self.bar = tqdm(initial=done, total=steps, desc="train", unit="step", mininterval=1, disable=not shown)
+        self.record = record
 
     def on_step_end(self, args, state, control, **kwargs):
         self.bar.update()
@@ -136,10 +178,17 @@ class Progress(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs:
             self.bar.set_postfix(loss=logs["loss"], refresh=False)
-            self.record(state.global_step, float(logs["loss"]), float(logs["learning_rate"]))
+            self.record({"step": state.global_step} | logs)
 
     def on_train_end(self, args, state, control, **kwargs):
         self.bar.close()
+
+
+def memory_mb() -> int:
+    """Peak memory of this process so far: the GPU's where there is one, else what is resident."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def train(
@@ -148,60 +197,91 @@ def train(
     conversations: list[Conversation],
     settings: Settings,
     work: Path,
-    record=lambda step, loss, learning_rate: None,
+    record: Callable[[dict], None] = lambda point: None,
+    compute: Compute = Compute(),  # noqa: B008
 ) -> dict:
     """Train `model` in place on the completions; return {"examples", "steps", "loss"} (mean of the last tenth).
 
-    Raises BadTraining for an empty training set, a row longer than max_length, or a loss that is not finite.
+    Under FSDP, where `model` is left in shards, the trained weights are written to `work`/WHOLE.
+    `record` is given each reading: step, loss, learning_rate, tokens_per_second, memory_mb. Goes on from the last
+    checkpoint in `work`, if there is one, to the weights that an uninterrupted run ends with; what was recorded before
+    is recorded again. Raises BadTraining for an empty training set, a row that cannot be trained on, a loss that is
+    not finite, or a full disk.
     """
     if not conversations:
         raise BadTraining("nothing to train on: the training file is empty")
     if settings.num_epochs == 0:
         return {"examples": len(conversations), "steps": 0, "loss": None}
+    parts = compute.num_processes * (compute.device_batch_size or settings.batch_size // compute.num_processes)
+    if not parts or settings.batch_size % parts:
+        raise BadTraining(
+            f"a batch_size of {settings.batch_size} cannot be shared by {compute.num_processes} processes"
+            + (f" with {compute.device_batch_size} rows each" if compute.device_batch_size else "")
+        )
     set_seed(settings.seed)
-    batches = Batches(tokenizer, settings)
-    lengths = list(_lengths(conversations, tokenizer, settings))
+    noise = batches.Noise(settings.split_words, settings.word_dropout)
+    encode = batches.Encoder(tokenizer, settings.max_length, noise)
+    lengths = list(batches.lengths(conversations, encode))
     steps = math.ceil(math.ceil(len(conversations) / settings.batch_size) * settings.num_epochs)
-    losses: list[tuple[int, float]] = []
+    losses: list[float] = []
 
-    def both(step: int, loss: float, learning_rate: float) -> None:
-        losses.append((step, loss))
-        record(step, loss, learning_rate)
+    def both(point: dict) -> None:
+        losses.append(float(point["loss"]))
+        record(point)
 
+    checkpoint, done = latest(work), 0
+    if checkpoint:
+        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        done = state.global_step
+        for entry in state.log_history:
+            both(entry)
     arguments = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.num_epochs,
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=parts // compute.num_processes,
+        gradient_accumulation_steps=settings.batch_size // parts,
+        activation_checkpointing=compute.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        bf16=compute.dtype == "bfloat16",
         learning_rate=settings.learning_rate,
         warmup_steps=int(settings.warmup_ratio * steps),
         lr_scheduler_type=settings.lr_scheduler_type,
         max_grad_norm=1.0,
-        logging_steps=max(steps // 100, 1),
+        logging_steps=max(steps // POINTS, 1),
         logging_strategy="steps",
         save_strategy="no",
+        save_total_limit=2,
         report_to="none",
         remove_unused_columns=False,
         dataloader_drop_last=False,
         seed=settings.seed,
         use_cpu=not torch.cuda.is_available(),
+        ddp_backend="gloo" if compute.num_processes > 1 and not torch.cuda.is_available() else None,
         disable_tqdm=True,
     )
     trainer = CompletionTrainer(
         model=model,
         args=arguments,
-        train_dataset=_Rows(conversations),
-        data_collator=batches,
-        callbacks=[Progress(steps, both)],
+        train_dataset=Rows(conversations),
+        data_collator=Ahead(partial(batches.packed if compute.packing else batches.padded, encode)),
+        callbacks=[Progress(done, steps, both, arguments.process_index == 0), Saving(compute.save_minutes, work)],
         settings=settings,
         lengths=lengths,
+        done=done,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    tail = [loss for _, loss in losses[-max(len(losses) // 10, 1) :]]
+    if checkpoint:
+        trainer.resume(checkpoint)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if trainer.is_fsdp_enabled:  # no process holds the whole model
+        trainer.save_model(str(work / WHOLE))
+    # With bfloat16 the model computes in it from now on, unlike the one that will be loaded: give it back as it came.
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    tail = losses[-max(len(losses) // 10, 1) :]
     return {"examples": len(conversations), "steps": steps, "loss": round(sum(tail) / len(tail), 4)}
 
 
-class _Rows(torch.utils.data.Dataset):
+class Rows(torch.utils.data.Dataset):
     def __init__(self, conversations: list[Conversation]):
         self.conversations = conversations
 
@@ -210,16 +290,3 @@ class _Rows(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> Conversation:
         return self.conversations[index]
-
-
-def _lengths(
-    conversations: Iterable[Conversation], tokenizer: PreTrainedTokenizerBase, settings: Settings
-) -> Iterator[int]:
-    for conversation in conversations:
-        completion = encode_completion(conversation, tokenizer)
-        if len(completion) >= settings.max_length:
-            raise BadTraining(
-                f"a completion of {len(completion)} tokens does not fit max_length {settings.max_length}: "
-                f"{conversation.text[:60]!r}"
-            )
-        yield len(encode_prompt(conversation.text, conversation.mark, tokenizer, settings.max_length)) + len(completion)

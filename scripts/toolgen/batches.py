@@ -1,0 +1,104 @@
+"""Conversations -> the tensors of a training step, padded or packed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from .conversations import Conversation, encode_completion, encode_prompt
+from .padding import inputs, left_padded
+
+IGNORED = -100
+
+
+class BadTraining(ValueError):
+    """Training cannot start or go on; the message says why."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is done to prompts so that they are not learned by heart."""
+
+    split_words: float = 0.0
+    word_dropout: float = 0.0
+
+
+class Encoder:
+    """Conversations -> token ids of prompt and completion, with noise in the prompt by torch's generator."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int, noise: Noise = Noise()):  # noqa: B008
+        self.tokenizer, self.max_length, self.noise = tokenizer, max_length, noise
+
+    def __call__(self, conversation: Conversation) -> tuple[list[int], list[int]]:
+        completion = encode_completion(conversation, self.tokenizer)
+        room = max(self.max_length - len(completion), 2)
+        *prompt, mark = encode_prompt(conversation.text, conversation.mark, self.tokenizer, room)
+        if self.noise.split_words:
+            prompt = [part for token in prompt for part in self._split(token)][: room - 1]
+        if self.noise.word_dropout and self.tokenizer.unk_token_id is not None:
+            unknown = self.tokenizer.unk_token_id
+            kept = torch.rand(len(prompt)) >= self.noise.word_dropout
+            prompt = [token if keep else unknown for token, keep in zip(prompt, kept.tolist(), strict=True)]
+        return [*prompt, mark], completion
+
+    def _split(self, token: int) -> list[int]:
+        """Now and then the token in two halves: what BPE dropout does, but by a generator that can be seeded."""
+        text = self.tokenizer.convert_ids_to_tokens(token)
+        if len(text) < 4 or text[1:].isdigit() or torch.rand(()) >= self.noise.split_words:
+            return [token]
+        cut = int(torch.randint(2, len(text) - 1, ()))
+        model = self.tokenizer.backend_tokenizer.model
+        return [part.id for half in (text[:cut], text[cut:]) for part in model.tokenize(half)]
+
+
+def padded(encode: Encoder, conversations: list[Conversation]) -> dict[str, torch.Tensor]:
+    """input_ids, attention_mask, position_ids [rows, length], and labels [rows, longest completion].
+
+    Padding on the left puts every completion at the end of its row, so the logits of prompts are never computed.
+    """
+    prompts, completions = zip(*map(encode, conversations), strict=True)
+    rows = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
+    labels = left_padded(list(completions), IGNORED)
+    return inputs(rows, encode.tokenizer.pad_token_id) | {"labels": labels}
+
+
+def packed(encode: Encoder, conversations: list[Conversation]) -> dict[str, torch.Tensor]:
+    """input_ids, position_ids [1, tokens] of all rows end to end; labels, logits_to_keep [tokens of completions].
+
+    No token sees one of another row: positions that begin anew, without an attention mask and without a cache, make
+    transformers bound attention to the rows. `logits_to_keep` is where the tokens of `labels` are predicted.
+    """
+    ids: list[int] = []
+    positions: list[int] = []
+    labels: list[int] = []
+    kept: list[int] = []
+    for prompt, completion in map(encode, conversations):
+        kept += range(len(ids) + len(prompt) - 1, len(ids) + len(prompt) + len(completion) - 1)
+        labels += completion
+        positions += range(len(prompt) + len(completion))
+        ids += prompt + completion
+    return {
+        "input_ids": torch.tensor([ids]),
+        "position_ids": torch.tensor([positions]),
+        "labels": torch.tensor(labels),
+        "logits_to_keep": torch.tensor(kept),
+    }
+
+
+def lengths(conversations: list[Conversation], encode: Encoder) -> Iterator[int]:
+    """The number of tokens of each row. Raises BadTraining for one that cannot be trained on."""
+    vocabulary = encode.tokenizer.get_vocab()
+    for conversation in conversations:
+        unknown = [token for token, _ in conversation.completion if token and token not in vocabulary]
+        if unknown:
+            raise BadTraining(f"{unknown[0]} is no tool token of this model, but is the answer to "
+                              f"{conversation.text[:60]!r}: run `dvc repro` from tool_memorization on")  # fmt: skip
+        completion = encode_completion(conversation, encode.tokenizer)
+        if len(completion) >= encode.max_length:
+            raise BadTraining(
+                f"a completion of {len(completion)} tokens does not fit max_length {encode.max_length}: "
+                f"{conversation.text[:60]!r}"
+            )
+        prompt = encode_prompt(conversation.text, conversation.mark, encode.tokenizer, encode.max_length)
+        yield len(prompt) + len(completion)
