@@ -204,7 +204,7 @@ def test_a_threshold_moves_the_line_between_calls_and_no_call(small):
 def test_parts_are_the_pieces_of_the_text_as_they_come(checkpoint, request):
     checkpoint = request.getfixturevalue(checkpoint)
     shake(checkpoint.model, 4)
-    decoder = Decoder(checkpoint)
+    decoder = Decoder(checkpoint, no_call_threshold=1000.0)
     decoder.max_tokens = 40
     for query in QUERIES:
         parts = list(decoder.parts(query))

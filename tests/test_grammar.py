@@ -65,7 +65,7 @@ def walks(tools: catalog.Catalog, count: int) -> list[str]:
 def test_values_of_every_type_fit_whether_listed_or_not(fields):
     tools = one_property(**fields)
     said = [calltext.read(text, tools) for text in walks(tools, 30)]
-    assert sum(map(bool, said)) >= 15
+    assert sum(map(bool, said)) >= 8
     for call in (call for calls in said for call in calls):
         checks.check_call(call, tools)
 

@@ -25,31 +25,52 @@ class Noise:
 
 
 class Encoder:
-    """Conversations -> token ids of prompt and completion, with noise in the prompt by torch's generator."""
+    """Conversations -> token ids of prompt and completion, with noise in the prompt by torch's generator.
+
+    Each conversation is read once and remembered: a step of a small model is not to wait for its tokenizer.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int, noise: Noise = Noise()):  # noqa: B008
         self.tokenizer, self.max_length, self.noise = tokenizer, max_length, noise
+        self._read: dict[Conversation, tuple[list[int], list[int]]] = {}
+        self._halves: dict[int, list[list[int]]] = {}  # token -> every way to cut it in two
 
     def __call__(self, conversation: Conversation) -> tuple[list[int], list[int]]:
-        completion = encode_completion(conversation, self.tokenizer)
-        room = max(self.max_length - len(completion), 2)
-        *prompt, mark = encode_prompt(conversation.text, conversation.mark, self.tokenizer, room)
-        if self.noise.split_words:
-            prompt = [part for token in prompt for part in self._split(token)][: room - 1]
-        if self.noise.word_dropout and self.tokenizer.unk_token_id is not None:
-            unknown = self.tokenizer.unk_token_id
-            kept = torch.rand(len(prompt)) >= self.noise.word_dropout
-            prompt = [token if keep else unknown for token, keep in zip(prompt, kept.tolist(), strict=True)]
+        (*prompt, mark), completion = self.plain(conversation)
+        if self.noise.split_words or self.noise.word_dropout:
+            prompt = self._noisy(prompt)[: max(self.max_length - len(completion), 2) - 1]
         return [*prompt, mark], completion
 
-    def _split(self, token: int) -> list[int]:
-        """Now and then the token in two halves: what BPE dropout does, but by a generator that can be seeded."""
-        text = self.tokenizer.convert_ids_to_tokens(token)
-        if len(text) < 4 or text[1:].isdigit() or torch.rand(()) >= self.noise.split_words:
-            return [token]
-        cut = int(torch.randint(2, len(text) - 1, ()))
-        model = self.tokenizer.backend_tokenizer.model
-        return [part.id for half in (text[:cut], text[cut:]) for part in model.tokenize(half)]
+    def plain(self, conversation: Conversation) -> tuple[list[int], list[int]]:
+        """Prompt and completion without noise."""
+        if conversation not in self._read:
+            completion = encode_completion(conversation, self.tokenizer)
+            room = max(self.max_length - len(completion), 2)
+            prompt = encode_prompt(conversation.text, conversation.mark, self.tokenizer, room)
+            self._read[conversation] = prompt, completion
+        return self._read[conversation]
+
+    def _noisy(self, prompt: list[int]) -> list[int]:
+        """Now and then a token in two halves (what BPE dropout does, by a generator that can be seeded) or unknown."""
+        split, dropped, unknown = self.noise.split_words, self.noise.word_dropout, self.tokenizer.unk_token_id
+        found: list[int] = []
+        for token, draw in zip(prompt, torch.rand(len(prompt)).tolist(), strict=True):
+            if draw < split and (ways := self._ways_to_cut(token)):
+                found += ways[int(draw / split * len(ways))]
+            elif draw >= 1 - dropped and unknown is not None:
+                found.append(unknown)
+            else:
+                found.append(token)
+        return found
+
+    def _ways_to_cut(self, token: int) -> list[list[int]]:
+        if token not in self._halves:
+            text, model = self.tokenizer.convert_ids_to_tokens(token), self.tokenizer.backend_tokenizer.model
+            cuts = range(2, len(text) - 1) if len(text) >= 4 and not text[1:].isdigit() else ()
+            self._halves[token] = [
+                [part.id for half in (text[:cut], text[cut:]) for part in model.tokenize(half)] for cut in cuts
+            ]
+        return self._halves[token]
 
 
 def padded(encode: Encoder, conversations: list[Conversation]) -> dict[str, torch.Tensor]:
@@ -94,11 +115,10 @@ def lengths(conversations: list[Conversation], encode: Encoder) -> Iterator[int]
         if unknown:
             raise BadTraining(f"{unknown[0]} is no tool token of this model, but is the answer to "
                               f"{conversation.text[:60]!r}: run `dvc repro` from tool_memorization on")  # fmt: skip
-        completion = encode_completion(conversation, encode.tokenizer)
+        prompt, completion = encode.plain(conversation)
         if len(completion) >= encode.max_length:
             raise BadTraining(
                 f"a completion of {len(completion)} tokens does not fit max_length {encode.max_length}: "
                 f"{conversation.text[:60]!r}"
             )
-        prompt = encode_prompt(conversation.text, conversation.mark, encode.tokenizer, encode.max_length)
         yield len(prompt) + len(completion)
