@@ -22,7 +22,7 @@ override B := $(value B)
 export Q A B
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data data-export train evaluate scores compare report predict all test lint bench-refine bench-generate bench-train clean
+.PHONY: help setup data data-export train evaluate scores compare report predict all test lint bench-refine bench-generate bench-train bench-decoding clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ bench-generate: setup ## measure speed and memory of a paid teacher against a lo
 
 bench-train: setup ## measure the training loop against the seed's recipe and TRL's defaults (about 4 minutes)
 	$(BIN)/python bench/train.py
+
+bench-decoding: setup ## measure what decoding pays for being bound to the catalog (about 5 minutes, 4 GB of memory)
+	$(BIN)/python bench/decoding.py
 
 clean: ## remove data, models and readings that the pipeline wrote; never data/ledger, secrets or DVC's cache
 	rm -rf data/generated data/refined data/prepared metrics/timing models/.work reports

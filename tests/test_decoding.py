@@ -89,11 +89,11 @@ def test_random_weights_write_nothing_but_valid_calls(small):
 
 def test_random_weights_write_json_arguments_that_fit_and_whole_calls_alone(ordinary):
     """Also where the limit of tokens falls into the middle of a call, as it does in the open text of `tell`."""
-    decoder = Decoder(ordinary)
+    decoder = Decoder(ordinary, no_call_threshold=1000.0)
     decoder.max_tokens = 60
     named = set()
     for seed in range(8):
-        shake(ordinary.model, seed)
+        shake(ordinary.model, seed, std=1.0)
         for calls in decoder.calls([f"request {seed} {i}" for i in range(6)], batch_size=4):
             for call in calls:
                 checks.check_call(call, ordinary.catalog)

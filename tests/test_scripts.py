@@ -85,8 +85,11 @@ def test_evaluation_rows_are_of_no_training_query(tiny):
     evaluation = rows(tiny, "data/prepared/evaluation.jsonl")
     trained = {row["query"] for row in records.read_json(tiny / "data/prepared/agent_tuning.json")}
     assert not trained & {row["query"] for row in evaluation}
-    spoken = [row["query"] for row in evaluation if row["slice"].startswith("spoken_")]
-    assert spoken == [query for query, _, _ in SPOKEN]
+    spoken = [row for row in evaluation if row["slice"] in ("spoken_dev", "spoken_test")]
+    noisy = [row for row in evaluation if row["slice"] == "spoken_noisy"]
+    assert [row["query"] for row in spoken] == [query for query, _, _ in SPOKEN]
+    assert [row["accept"] for row in noisy] == [row["accept"] for row in spoken]
+    assert any(one["query"] != other["query"] for one, other in zip(noisy, spoken, strict=True))
     assert metrics(tiny, "prepare")["evaluation"].keys() >= {"seen_phrasing", "validation", "spoken_dev", "spoken_test"}
 
 
