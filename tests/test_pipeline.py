@@ -164,7 +164,7 @@ def test_plots_show_what_stages_write():
 
 def make(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
     """Run make as a user would, without what an outer make left in the environment."""
-    inherited = {name: "" for name in ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "Q") if name in os.environ}
+    inherited = {name: "" for name in ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "Q", "A", "B") if name in os.environ}
     return command(folder, "make", *words, **inherited | environment)
 
 

@@ -282,7 +282,7 @@ def test_scores_before_an_evaluation(bare):
     assert "make evaluate" in refused(bare, "scores")
 
 
-@pytest.mark.parametrize("name", (*STAGES, "predict", "scores"))
+@pytest.mark.parametrize("name", (*STAGES, "predict", "scores", "compare", "report", "export_data"))
 def test_every_script_opens_with_what_it_does(name):
     source = (ROOT / f"scripts/{name}.py").read_text(encoding="utf-8")
     assert source.startswith('"""') and "\nreads " in source
