@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import ENVIRONMENT, contents, script
-from training_project import lay_out
+from training_project import TRAINED, lay_out
 
 
 def losses(folder):
@@ -59,3 +59,30 @@ def test_a_killed_script_ends_with_the_same_bytes(tmp_path):
         whole / "metrics/tool_memorization.json"
     ).read_bytes()
     assert not list(killed.glob("models/.work/*"))
+
+
+FSDP = """\
+compute_environment: LOCAL_MACHINE
+distributed_type: FSDP
+fsdp_config: {fsdp_version: 2, fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP, fsdp_state_dict_type: SHARDED_STATE_DICT}
+mixed_precision: 'no'
+num_machines: 1
+main_process_port: 0
+num_processes: 2
+use_cpu: true
+"""
+
+
+@pytest.mark.slow
+def test_fsdp_where_accelerate_would_do_ddp_instead_is_refused(tmp_path):
+    def change(params):
+        params["train"] |= {"num_processes": 2, "accelerate_config": "fsdp.yaml"}
+        for stage in TRAINED:
+            params[stage] |= {"optimizer": "adamw"}
+
+    folder = lay_out(tmp_path, change)
+    (folder / "fsdp.yaml").write_text(FSDP)
+    done = script(folder, "tool_memorization")
+    assert done.returncode != 0
+    assert "accelerate does on GPUs only" in done.stderr
+    assert not (folder / "models/tool_memorization").exists()

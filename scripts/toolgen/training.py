@@ -1,6 +1,7 @@
 """One training loop for all stages: the stock Trainer, a loss on the completion only, batches of like length."""
 
 import math
+import os
 import resource
 import time
 from collections.abc import Callable
@@ -269,11 +270,14 @@ def train(
         lengths=lengths,
         done=done,
     )
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not trainer.is_fsdp_enabled:
+        raise BadTraining("train.accelerate_config asks for FSDP, which accelerate does on GPUs only: set it to null")
     trainer.remove_callback(PrinterCallback)
     if checkpoint:
         trainer.resume(checkpoint)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.is_fsdp_enabled:  # no process holds the whole model
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")  # the file may say in shards
         trainer.save_model(str(work / WHOLE))
     # With bfloat16 the model computes in it from now on, unlike the one that will be loaded: give it back as it came.
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
