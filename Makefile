@@ -65,7 +65,7 @@ all: setup ## everything: setup, the whole pipeline, the scores as a table (unde
 	$(BIN)/dvc repro
 	@$(BIN)/python scripts/scores.py
 
-test: setup ## run every test (about 6 minutes)
+test: setup ## run every test (about 15 minutes)
 	$(BIN)/python -m pytest
 
 lint: setup ## check the code with ruff (a second)

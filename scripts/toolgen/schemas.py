@@ -19,7 +19,7 @@ COMBINED = ("allOf", "anyOf", "oneOf", "$ref", "enum", "const")
 ANYTHING = "toolgen-anything"
 OTHER_THAN_ASCII = re.compile(r"\\[WD]|\[\^[^\]]*\\[wd]")  # in JSON Schema \W holds é, in Python's checks it does not
 NO_BLANK = {"pattern": r"^[^\s<>]*$"}  # of a bound tool's text: its words end at blanks, and `<<` opens the next tool
-# Without \u and \/ a text is written in one way only, so no key can be said twice, nor half of a surrogate pair.
+# Without \u and \/ no key that the schema names comes again in disguise, nor half of a surrogate pair.
 STYLE = {"whitespace_flexible": False, "json_allowed_escapes": '"\\bfnrt'}
 
 
