@@ -36,9 +36,11 @@ class Project:
         (folder / "data").mkdir(parents=True)
         for name in ("catalog.json", "phrases", "prompts"):
             (folder / "data" / name).symlink_to(ROOT / "data" / name)
+        (folder / "profiles").symlink_to(ROOT / "profiles")
         (folder / "data/spoken_car.jsonl").write_text("".join(json.dumps(row) + "\n" for row in spoken_rows()))
         self.params = tiny_params()
         self.params["generate"] |= {"teacher": teacher, "num_samples": 300}
+        self.params["refine"] |= {"license": "other"}  # what a paid teacher wrote needs one
         self.params["generate"]["paid"] |= {"model": "fake", "queries_per_prompt": 10, "seed_prompts": 4}
         self.params["generate"]["requests"] |= {
             "base_url": server.url + ("/v1" if teacher == "openai" else ""), "backoff": 0.01, "max_tries": 12,
