@@ -155,7 +155,7 @@ def test_make_passes_the_revisions_on_as_text(tmp_path, words, passed):
     (tmp_path / ".venv/.installed").touch()
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts/compare.py").write_text("import json, sys; print(json.dumps(sys.argv[1:]))", encoding="utf-8")
-    done = command(tmp_path, "make", *words, "compare", MAKEFLAGS="")
+    done = command(tmp_path, "make", "--no-print-directory", *words, "compare", MAKEFLAGS="")
     assert json.loads(done.stdout.splitlines()[-1]) == passed, done.stderr
     assert not (tmp_path / "made").exists()
 

@@ -5,13 +5,13 @@ tokens of a place where there is a choice, then the tokens of a value. Where the
 the JSON arguments of ordinary tools, llguidance follows the JSON Schema.
 """
 
+import json
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
-from llguidance.hf import from_tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from . import calltext, schemas
@@ -167,7 +167,11 @@ class Grammar:
 
     @cached_property
     def _llguidance(self) -> LLTokenizer:
-        return from_tokenizer(self.tokenizer)
+        """Without the tool tokens, which no argument holds: llguidance takes minutes to read 100,000 of them."""
+        described = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        described |= {"padding": None, "truncation": None}
+        described["added_tokens"] = [known for known in described["added_tokens"] if known["id"] not in self.tools]
+        return LLTokenizer(json.dumps(described), n_vocab=len(self.tokenizer), eos_token=self.end)
 
 
 def _may_be_asked_for(tool: Tool) -> bool:
