@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from llguidance.hf import from_tokenizer
 
 from toolgen import calltext, catalog, checkpoints, checks, grammar
 from toolgen.grammar import Grammar
@@ -84,6 +85,21 @@ def test_what_is_too_long_to_list_is_not_listed():
     assert grammar.value_texts([{"type": "integer", "minimum": 0, "maximum": 2**40}]) is None
     assert grammar.value_texts([{"type": "number", "minimum": 0.01, "maximum": 0.05}]) is None
     assert grammar.value_texts([{"type": "string"}]) is None
+
+
+def test_masks_are_those_of_the_whole_tokenizer():
+    """The tool tokens are kept from llguidance; what it allows is the same."""
+    tools = catalog.build([{"name": "f", "parameters": {"type": "object", "properties": {"a": {}, "b": {}}}}], [])
+    found, draw = Grammar(tokenizer_for(tools), tools), random.Random(0)
+    [behind] = found.start.next.values()
+    state, whole = behind.opened(), grammar.Schema(behind.grammar, from_tokenizer(found.tokenizer)).opened()
+    for _ in range(60):
+        allowed = state.allowed()
+        assert allowed == whole.allowed()
+        index = draw.choice([index for index in allowed if index != found.end] or [None])
+        if index is None:
+            break
+        state.step(index), whole.step(index)
 
 
 def test_the_start_allows_what_may_be_asked_for_and_the_end(small):
