@@ -2,10 +2,8 @@
 
 import pytest
 import torch
-import yaml
 from test_checkpoints import described
-from test_profiles import tiny_base
-from training_project import lay_out
+from test_profiles import enter_project
 
 import tool_memorization
 from toolgen import checkpoints, records, training
@@ -17,13 +15,7 @@ pytestmark = [
 
 
 def test_a_stage_runs_on_the_gpu_and_passes_its_gates(tmp_path, monkeypatch):
-    name = "llama-3.2-1b-qlora"
-    folder = lay_out(tmp_path / "project", lambda options: options.update(profile=name))
-    path = folder / f"profiles/{name}.yaml"
-    profile = yaml.safe_load(path.read_text())
-    profile["model"]["base_model"] = str(tiny_base(tmp_path / "base", name))
-    path.write_text(yaml.safe_dump(profile))
-    monkeypatch.chdir(folder)
+    enter_project(tmp_path, monkeypatch, "llama-3.2-1b-qlora")
     torch.cuda.reset_peak_memory_stats()
     tool_memorization.main()
     assert torch.cuda.max_memory_allocated() > 0

@@ -52,14 +52,20 @@ def tiny_base(folder, name):
     return folder
 
 
-@pytest.mark.parametrize("name", TINY)
-def test_a_profile_goes_through_all_three_stages(tmp_path, monkeypatch, name):
+def enter_project(tmp_path, monkeypatch, name):
+    """Lay out a project of a profile, with a tiny base in place of its own; change into it and return the profile."""
     folder = lay_out(tmp_path / "project", lambda options: options.update(profile=name))
     path = folder / f"profiles/{name}.yaml"
     profile = yaml.safe_load(path.read_text())
     profile["model"]["base_model"] = str(tiny_base(tmp_path / "base", name))
     path.write_text(yaml.safe_dump(profile))
     monkeypatch.chdir(folder)
+    return profile
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_profile_goes_through_all_three_stages(tmp_path, monkeypatch, name):
+    profile = enter_project(tmp_path, monkeypatch, name)
     for stage in (tool_memorization, retrieval_training, agent_tuning):
         stage.main()  # whose gates look at tokens, rows, ties, saving, loading and merging
     options = params.read()

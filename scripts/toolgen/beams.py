@@ -42,12 +42,7 @@ def best_sequences(
             break
         chosen = (parent + width * torch.arange(rows, device=parent.device)[:, None]).flatten()
         cache.batch_select_indices(chosen)
-        mask = read["attention_mask"][chosen]
-        read = {
-            "input_ids": columns[column.flatten()][:, None],
-            "attention_mask": torch.cat((mask, mask.new_ones(len(chosen), 1)), 1),
-            "position_ids": read["position_ids"][chosen, -1:] + 1,
-        }
+        read = padding.following(read, chosen, columns[column.flatten()])
     return [
         [
             [int(columns[i]) for i in sequence if i != over]

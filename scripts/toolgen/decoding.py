@@ -198,17 +198,11 @@ class Decoder:
             going = [i for i, (_, index, _) in enumerate(step) if index != self.grammar.end]
             if not going:
                 return
-            mask, positions = read["attention_mask"], read["position_ids"][:, -1:]
+            kept = torch.tensor(going, device=logits.device)
             if len(going) < len(step):  # rows that have ended leave the batch
-                kept = torch.tensor(going, device=mask.device)
                 cache.batch_select_indices(kept)
-                mask, positions = mask[kept], positions[kept]
             states = [(step[i][0], step[i][2]) for i in going]
-            read = {
-                "input_ids": torch.tensor([[step[i][1]] for i in going], device=mask.device),
-                "attention_mask": torch.cat((mask, mask.new_ones(len(going), 1)), 1),
-                "position_ids": positions + 1,
-            }
+            read = padding.following(read, kept, torch.tensor([step[i][1] for i in going], device=logits.device))
 
     def _bound(self, index: int, state: State, logits: torch.Tensor) -> tuple[int, State]:
         """The best token that may follow `state`, and the state it leads to; `index` is the best of all."""

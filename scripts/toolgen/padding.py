@@ -17,3 +17,13 @@ def inputs(rows: list[list[int]], pad: int, device: torch.device | None = None) 
         "attention_mask": mask,
         "position_ids": (mask.cumsum(1) - 1).clamp(min=0),
     }
+
+
+def following(read: dict[str, torch.Tensor], kept: torch.Tensor, chosen: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What is read after `read`, with a cache: the token ids `chosen` [rows] behind the rows `kept` of it."""
+    mask = read["attention_mask"][kept]
+    return {
+        "input_ids": chosen[:, None],
+        "attention_mask": torch.cat((mask, mask.new_ones(len(kept), 1)), 1),
+        "position_ids": read["position_ids"][kept, -1:] + 1,
+    }
