@@ -32,8 +32,9 @@ from rapidfuzz import process  # noqa: E402
 from rapidfuzz.distance import Indel  # noqa: E402
 from rouge_score import rouge_scorer  # noqa: E402
 
-from toolgen import catalog, records, verification  # noqa: E402
+from toolgen import catalog, records  # noqa: E402
 from toolgen.duplicates import NearDuplicates  # noqa: E402
+from toolgen.refining import verification  # noqa: E402
 
 Row = tuple[list[str], str]  # words, group
 # A process counts as its own the memory of the one that started it: a small one stands between.

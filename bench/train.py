@@ -3,7 +3,7 @@
     seed     the recipe of ToolGen's first scripts: one row at a time, padded to 512 tokens, gradient checkpointing, a
              loss on every token, padding included
     trl      TRL's SFTTrainer as it comes: its batch size, precision, checkpointing and learning rate; completions only
-    ours     scripts/toolgen/training.py as params.yaml has it; and packed, for comparison
+    ours     scripts/toolgen/training/loop.py as params.yaml has it; and packed, for comparison
 
 Prints the tokens of completions per second, the loss on held-out rows after the same examples, the share of the
 measured matrix product rate that is used, and where the time goes. With a GPU also a Llama of one billion random
@@ -29,9 +29,10 @@ from trl import SFTConfig, SFTTrainer
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from toolgen import batches, catalog, checkpoints, params, records, training  # noqa: E402
+from toolgen import catalog, checkpoints, params, records  # noqa: E402
 from toolgen.conversations import agent, memorization, retrieval  # noqa: E402
 from toolgen.numbers import normalise  # noqa: E402
+from toolgen.training import batches, loop  # noqa: E402
 
 EXAMPLES, HELD_OUT, SEED_LENGTH = 1024, 256, 512
 LLAMA_1B = LlamaConfig(
@@ -91,7 +92,7 @@ def seed_recipe(checkpoint, rows, encode) -> float:
         )  # fmt: skip
         clock = Clock()
         trainer = Trainer(
-            checkpoint.model, arguments, train_dataset=training.Rows(rows), data_collator=collate, callbacks=[clock]
+            checkpoint.model, arguments, train_dataset=loop.Rows(rows), data_collator=collate, callbacks=[clock]
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -125,7 +126,7 @@ def ours(checkpoint, rows, settings, compute) -> float:
     """Tokens of completions per second, as the loop itself reads them, without the first reading's start."""
     points = []
     with tempfile.TemporaryDirectory() as work:
-        training.train(
+        loop.train(
             checkpoint.model, checkpoint.tokenizer, rows, settings, Path(work), points.append, compute
         )
     paces = [point["tokens_per_second"] for point in points[1:]]
@@ -156,8 +157,8 @@ def shares(checkpoint, rows, settings, compute) -> tuple[Counter, dict[str, int]
         return batch
 
     patched = [
-        (training.CompletionTrainer, "training_step", "model"), (training.MuonWithAdamW, "step", "optimizer"),
-        (training.CompletionTrainer, "log", "logging"), (training.CompletionTrainer, "_clip_grad_norm", "clipping"),
+        (loop.CompletionTrainer, "training_step", "model"), (loop.MuonWithAdamW, "step", "optimizer"),
+        (loop.CompletionTrainer, "log", "logging"), (loop.CompletionTrainer, "_clip_grad_norm", "clipping"),
         (batches, "padded", "data"),
     ]  # fmt: skip
     plain = batches.padded
@@ -211,13 +212,13 @@ def default_model(examples: int) -> None:
         checkpoints.to_device(checkpoint)
         return checkpoint
 
-    settings = training.Settings(**options.agent_tuning.model_dump(exclude={"replay"}))
+    settings = loop.Settings(**options.agent_tuning.model_dump(exclude={"replay"}))
     settings = replace(settings, num_epochs=1)
     encode = batches.Encoder(fresh().tokenizer, settings.max_length)
     figures = {}
     for name, recipe in (
-        ("ours", lambda checkpoint: ours(checkpoint, rows, settings, training.Compute())),
-        ("ours, packed", lambda checkpoint: ours(checkpoint, rows, settings, training.Compute(packing=True))),
+        ("ours", lambda checkpoint: ours(checkpoint, rows, settings, loop.Compute())),
+        ("ours, packed", lambda checkpoint: ours(checkpoint, rows, settings, loop.Compute(packing=True))),
         ("trl", lambda checkpoint: trl_defaults(checkpoint, rows, encode)),
         ("seed", lambda checkpoint: seed_recipe(checkpoint, rows, encode)),
     ):
@@ -229,7 +230,7 @@ def default_model(examples: int) -> None:
               f"ours is {figures['ours'] / pace:.1f} times as fast", flush=True)  # fmt: skip
     checkpoint = fresh()
     many = [agent(row, tools) for row in found[: 8 * examples]]  # rows of like length are found among 3,200
-    spent, tokens = shares(checkpoint, many, settings, training.Compute())
+    spent, tokens = shares(checkpoint, many, settings, loop.Compute())
     used = flops(checkpoint.model, tokens) / spent["all"]
     rate = matmul_rate()
     print(f"{used / 1e9:,.1f} of {rate / 1e9:,.1f} GFLOP/s in float32: {used / rate:.0%}")
@@ -267,12 +268,12 @@ def large_model(config: LlamaConfig, examples: int) -> None:
             info = checkpoints.Info("tool_memorization", folder, None, "nf4", True, "bfloat16")
             return checkpoints.Checkpoint(model, tokenizer, tools, info)
 
-        settings = training.Settings(
+        settings = loop.Settings(
             num_epochs=1, batch_size=64, max_length=256, optimizer="adamw", learning_rate=2e-4,
             embedding_learning_rate=2e-4, weight_decay=0.0, warmup_ratio=0.0, lr_scheduler_type="linear",
             label_smoothing=0.0, split_words=0.0, word_dropout=0.0, seed=0,
         )  # fmt: skip
-        compute = training.Compute(packing=True, dtype="bfloat16")
+        compute = loop.Compute(packing=True, dtype="bfloat16")
         for stage, rows in stages.items():
             for name in ("ours", "trl"):
                 if torch.cuda.is_available():
@@ -286,7 +287,7 @@ def large_model(config: LlamaConfig, examples: int) -> None:
                     # SFTTrainer cannot take an adapter with trained rows: it gets the same one without them.
                     checkpoint.model = plain_lora(checkpoint.model)
                     pace = trl_defaults(checkpoint, rows, encode)
-                print(f"{stage}, {name}: {pace:,.0f} tokens of completions per second, {training.memory_mb():,} MB",
+                print(f"{stage}, {name}: {pace:,.0f} tokens of completions per second, {loop.memory_mb():,} MB",
                       flush=True)  # fmt: skip
                 del checkpoint
 

@@ -7,8 +7,9 @@ writes  models/agent_tuning/, metrics/agent_tuning.json, plots/agent_tuning/
 About twelve minutes for the default model on two cores.
 """
 
-from toolgen import checkpoints, console, devices, params, records, stages
+from toolgen import checkpoints, console, params, records
 from toolgen.conversations import agent, memorization, retrieval
+from toolgen.training import devices, stages
 
 ROWS, RETRIEVED = "data/prepared/agent_tuning.json", "data/prepared/retrieval_training.json"
 MEMORIZED = "data/prepared/tool_memorization.json"

@@ -15,7 +15,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from toolgen import catalog, comparison, console, params, records
+from toolgen import catalog, console, params, records
+from toolgen.evaluation import comparison
 
 PREDICTIONS, ROWS = "metrics/predictions", "data/prepared/evaluation.jsonl"
 WORKSPACE = "the working directory"

@@ -15,27 +15,21 @@ people say them), spoken_noisy (both halves again, with slips). About two minute
 import csv
 import time
 
-from toolgen import (
+from toolgen import calltext, catalog, checkpoints, checks, console, params, records
+from toolgen.decoding import Decoder
+from toolgen.evaluation import (
     answers,
     calibration,
-    calltext,
-    catalog,
-    checkpoints,
-    checks,
-    console,
     efficiency,
     embeddings,
     metrics,
-    params,
     peers,
     prompting,
-    records,
     retrieval,
     scoring,
     uncertainty,
     worst,
 )
-from toolgen.decoding import Decoder
 
 MEMORIZATION, RETRIEVAL = "data/prepared/tool_memorization.json", "data/prepared/retrieval_training.json"
 AGENT, ROWS = "data/prepared/agent_tuning.json", "data/prepared/evaluation.jsonl"

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from toolgen import catalog, console, params, phrases, records
+from toolgen import catalog, console, params, records
+from toolgen.bank import phrases
 from toolgen.duplicates import masked
 from toolgen.teachers import asking, keys, ledger, offline, prompts, rounds
 

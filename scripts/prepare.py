@@ -14,7 +14,8 @@ The spoken set stands there twice: as it was written, and with slips, under the 
 import random
 from collections import Counter
 
-from toolgen import calltext, catalog, console, dataset, params, records, slips, splits
+from toolgen import calltext, catalog, console, dataset, params, records, splits
+from toolgen.bank import slips
 from toolgen.teachers import noise
 
 DATASET, METRICS = "data/refined/dataset.jsonl", "metrics/prepare.json"

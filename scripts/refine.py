@@ -23,9 +23,10 @@ from typing import IO
 
 from tqdm import tqdm
 
-from toolgen import card, catalog, console, dataset, engines, leaks, params, records, splits
+from toolgen import catalog, console, dataset, params, records, splits
 from toolgen.duplicates import masked
-from toolgen.verification import Rules, heldout_combinations, rejection
+from toolgen.refining import card, engines, leaks
+from toolgen.refining.verification import Rules, heldout_combinations, rejection
 
 REPLIES, METRICS = "data/generated/replies.jsonl", "metrics/refine.json"
 DATASET, REJECTED = "data/refined/dataset.jsonl", "data/refined/rejected.jsonl"

@@ -6,8 +6,9 @@ writes  models/retrieval_training/, metrics/retrieval_training.json, plots/retri
 A minute or two for the default model on two cores.
 """
 
-from toolgen import checkpoints, console, devices, params, records, stages
+from toolgen import checkpoints, console, params, records
 from toolgen.conversations import memorization, retrieval
+from toolgen.training import devices, stages
 
 ROWS, MEMORIZED = "data/prepared/retrieval_training.json", "data/prepared/tool_memorization.json"
 

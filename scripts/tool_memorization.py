@@ -7,8 +7,9 @@ writes  models/tool_memorization/, metrics/tool_memorization.json, plots/tool_me
 About fifteen seconds for the default model on two cores.
 """
 
-from toolgen import catalog, checkpoints, console, conversations, devices, params, records, stages
+from toolgen import catalog, checkpoints, console, conversations, params, records
 from toolgen.numbers import normalise
+from toolgen.training import devices, stages
 
 ROWS, QUERIES = "data/prepared/tool_memorization.json", "data/prepared/agent_tuning.json"
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from toolgen import baselines
+from toolgen.evaluation import baselines
 
 DESCRIPTIONS = ["Read: the temperature outside", "Write: the fan speed", "Write: the temperature of the cabin"]
 TOOLS = ["<<OUTSIDE&&get>>", "<<FAN&&set>>", "<<CABIN&&set>>"]
@@ -102,7 +102,7 @@ def test_words_that_tell_calls_apart_are_kept():
 def test_same_rankings_in_another_process():
     """Vocabularies are built from sets of strings, whose order differs from process to process."""
     program = (
-        "from toolgen import baselines as b\n"
+        "from toolgen.evaluation import baselines as b\n"
         f"q, l, t = {QUERIES!r}, {LABELS!r}, ['the fan is on', 'up', '']\n"
         "print(b.bm25(q, l)(t), b.tfidf_classifier(q, l, 3)(t), b.nearest_query(q, [[x] for x in l])(t))"
     )

@@ -15,9 +15,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from toolgen import batches, training
-from toolgen.batches import IGNORED, BadTraining, Encoder, packed, padded
 from toolgen.conversations import CALL, Conversation
+from toolgen.training import batches, loop
+from toolgen.training.batches import IGNORED, BadTraining, Encoder, packed, padded
 
 ROWS = [
     Conversation("open my window", CALL, (("<<WINDOW_POS&&set>>", (" front left", " 10")),)),
@@ -74,9 +74,9 @@ def test_a_packed_row_would_see_its_neighbour_without_positions(encode):
 
 def test_packed_training_is_padded_training(small_copy, tmp_path):
     losses = []
-    for compute in (training.Compute(), training.Compute(packing=True), training.Compute(device_batch_size=4)):
+    for compute in (loop.Compute(), loop.Compute(packing=True), loop.Compute(device_batch_size=4)):
         checkpoint, found = small_copy(), []
-        training.train(
+        loop.train(
             checkpoint.model, checkpoint.tokenizer, ROWS * 8, replace(SETTINGS, learning_rate=1e-3), tmp_path,
             lambda point, found=found: found.append(point["loss"]), compute,
         )  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolgen.calibration import no_call_threshold
+from toolgen.evaluation.calibration import no_call_threshold
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from toolgen import catalog as catalogs
-from toolgen import phrases
+from toolgen.bank import phrases
 from toolgen.records import BadRecord
 
 ROOT = Path(__file__).parents[1]

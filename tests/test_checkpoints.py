@@ -9,12 +9,13 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from toolgen import catalog as catalogs
-from toolgen import checkpoints, training
+from toolgen import checkpoints
 from toolgen.checkpoints import BadCheckpoint, Checkpoint, Info
 from toolgen.conversations import DESCRIBE, encode_part, encode_prompt, memorization
 from toolgen.records import read_json, write_json
+from toolgen.training import loop
 
-SETTINGS = training.Settings(
+SETTINGS = loop.Settings(
     num_epochs=2, batch_size=8, max_length=64, optimizer="adamw", learning_rate=0.01, embedding_learning_rate=0.01,
     weight_decay=0.0, warmup_ratio=0.0, lr_scheduler_type="constant", label_smoothing=0.0, split_words=0.0,
     word_dropout=0.0, seed=0,
@@ -64,7 +65,7 @@ def test_train_save_load_merge_gives_the_same_answers(base_folder, small, tmp_pa
     old = first_rows(table, min(new_ids)).clone()
     new = rows(table, new_ids).clone()
     examples = described(small.catalog.tools[:16])
-    training.train(checkpoint.model, checkpoint.tokenizer, examples, SETTINGS, tmp_path / "work")
+    loop.train(checkpoint.model, checkpoint.tokenizer, examples, SETTINGS, tmp_path / "work")
     table = checkpoint.model.get_input_embeddings()
     assert not torch.equal(rows(table, new_ids), new), "the tool tokens were not trained"
     if lora_r:
@@ -82,7 +83,7 @@ def test_a_second_stage_goes_on_training_the_adapter(base_folder, small, tmp_pat
     assert any(weight.requires_grad for weight in again.model.parameters())
     before = rows(again.model.get_input_embeddings(), new_ids).clone()
     examples = described(small.catalog.tools[:8])
-    training.train(again.model, again.tokenizer, examples, SETTINGS, tmp_path / "work")
+    loop.train(again.model, again.tokenizer, examples, SETTINGS, tmp_path / "work")
     assert not torch.equal(rows(again.model.get_input_embeddings(), new_ids), before)
 
 
@@ -204,7 +205,7 @@ def test_a_quantised_base_is_merged_without_loss(base_folder, small, tmp_path, c
     model = checkpoints.add_adapter(model, new_ids, 4, 16, 0.0, "nf4")
     info = Info("tool_memorization", str(base_folder), quantization="nf4", adapter=True)
     checkpoint = Checkpoint(model, tokenizer, small.catalog, info)
-    training.train(model, tokenizer, described(small.catalog.tools[:16]), SETTINGS, tmp_path / "work")
+    loop.train(model, tokenizer, described(small.catalog.tools[:16]), SETTINGS, tmp_path / "work")
     checkpoints.save(tmp_path / "saved", checkpoint, catalog_path)
     merged = checkpoints.merged(tmp_path / "saved")
     assert not any("4bit" in type(module).__name__ for module in merged.model.modules())

@@ -7,7 +7,8 @@ import sys
 import pytest
 from conftest import ROOT, command, make_project
 
-from toolgen import catalog, comparison, records
+from toolgen import catalog, records
+from toolgen.evaluation import comparison
 
 RIGHT, WRONG = "<<WINDOW_POS&&set>> front left 10", "<<WINDOW_POS&&set>> front left 0"
 OPEN = {"name": "setIntProperty", "arguments": {"propertyName": "WINDOW_POS", "areaId": 16, "value": 10}}

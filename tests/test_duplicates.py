@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
-from toolgen import catalog, phrases
+from toolgen import catalog
+from toolgen.bank import phrases
 from toolgen.duplicates import NearDuplicates, group_of, masked, masked_calls, masked_words, without_numbers
 from toolgen.teachers import offline
 

@@ -3,9 +3,10 @@
 import torch
 from transformers import DynamicCache
 
-from toolgen import catalog, efficiency, prompting
+from toolgen import catalog
 from toolgen.conversations import encode_text
 from toolgen.decoding import Decoder
+from toolgen.evaluation import efficiency, prompting
 
 OPEN = {"name": "setIntProperty", "arguments": {"propertyName": "WINDOW_POS", "areaId": 16, "value": 10}}
 ROWS = [{"query": "open up", "accept": [[OPEN]]}, {"query": "hello", "accept": [[]]}]

@@ -10,7 +10,8 @@ from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import WordLevel
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from toolgen import baselines, catalog, embeddings, peers
+from toolgen import catalog
+from toolgen.evaluation import baselines, embeddings, peers
 
 WORDS = "[PAD] [UNK] open close the window my seat heat warm up set fan to on off read write".split()
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from test_checkpoints import SETTINGS, base_folder, described, prepared  # noqa: F401
 
-from toolgen import checkpoints, gates, training
-from toolgen.gates import FailedGate
+from toolgen import checkpoints
+from toolgen.training import gates, loop
+from toolgen.training.gates import FailedGate
 
 
 @pytest.fixture(params=[0, 4], ids=["full", "lora"])
@@ -16,7 +17,7 @@ def trained(request, base_folder, small, tmp_path):  # noqa: F811
     checkpoint, _ = prepared(base_folder, small.catalog, request.param)
     before = gates.rows(checkpoint)
     rows = described(small.catalog.tools[:16])
-    training.train(checkpoint.model, checkpoint.tokenizer, rows, SETTINGS, tmp_path / "work")
+    loop.train(checkpoint.model, checkpoint.tokenizer, rows, SETTINGS, tmp_path / "work")
     return checkpoint, before, rows
 
 

@@ -6,7 +6,8 @@ from test_checkpoints import described
 from test_profiles import enter_project
 
 import tool_memorization
-from toolgen import checkpoints, records, training
+from toolgen import checkpoints, records
+from toolgen.training import loop
 
 pytestmark = [
     pytest.mark.gpu,
@@ -24,16 +25,16 @@ def test_a_stage_runs_on_the_gpu_and_passes_its_gates(tmp_path, monkeypatch):
 
 def test_packing_in_bfloat16_follows_padding_in_float32(small_copy, tmp_path):
     losses = []
-    for compute in (training.Compute(), training.Compute(packing=True, dtype="bfloat16")):
+    for compute in (loop.Compute(), loop.Compute(packing=True, dtype="bfloat16")):
         checkpoint, found = small_copy(), []
         checkpoints.to_device(checkpoint)
         rows = described(checkpoint.catalog.tools)
-        settings = training.Settings(
+        settings = loop.Settings(
             num_epochs=3, batch_size=16, max_length=64, optimizer="adamw", learning_rate=1e-3,
             embedding_learning_rate=1e-3, weight_decay=0.0, warmup_ratio=0.0, lr_scheduler_type="constant",
             label_smoothing=0.0, split_words=0.0, word_dropout=0.0, seed=0,
         )  # fmt: skip
-        training.train(
+        loop.train(
             checkpoint.model, checkpoint.tokenizer, rows, settings, tmp_path,
             lambda point, found=found: found.append(point["loss"]), compute,
         )  # fmt: skip

@@ -1,6 +1,6 @@
 import pytest
 
-from toolgen.leaks import Leak, Row, audit
+from toolgen.refining.leaks import Leak, Row, audit
 
 
 def call(value: object, area: int = 16) -> dict:

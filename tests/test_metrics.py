@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, ndcg_score
 
-from toolgen import metrics
+from toolgen.evaluation import metrics
 
 
 def call(name, **arguments):

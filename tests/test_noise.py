@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolgen import slips
+from toolgen.bank import slips
 from toolgen.numbers import normalise
 from toolgen.teachers import noise
 

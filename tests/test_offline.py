@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolgen import catalog as catalogs
-from toolgen import phrases
+from toolgen.bank import phrases
 from toolgen.calltext import write
 from toolgen.checks import check_example, parse_reply
 from toolgen.duplicates import masked

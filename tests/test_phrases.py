@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from toolgen import catalog as catalogs
+from toolgen.bank.phrases import MANNERS, NEGATED, PLACES, SAID, counts, load
 from toolgen.car import value_fault
 from toolgen.numbers import normalise
-from toolgen.phrases import MANNERS, NEGATED, PLACES, SAID, counts, load
 from toolgen.records import BadRecord
 
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,8 @@ from transformers import (
 import agent_tuning
 import retrieval_training
 import tool_memorization
-from toolgen import checkpoints, gates, params, records
+from toolgen import checkpoints, params, records
+from toolgen.training import gates
 
 SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,
          "num_key_value_heads": 1, "head_dim": 32}  # fmt: skip

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from toolgen import catalog, prompting
+from toolgen import catalog
+from toolgen.evaluation import prompting
 
 FAN = {"name": "setIntProperty", "arguments": {"propertyName": "HVAC_FAN_SPEED", "areaId": 1, "value": 3}}
 BEEP = {"name": "beep", "arguments": {}}

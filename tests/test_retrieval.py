@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from toolgen import retrieval
 from toolgen.conversations import RETRIEVE, encode_prompt
+from toolgen.evaluation import retrieval
 
 QUERIES = ["open the window", "", "set my seat to 21 degrees and shut the sunroof please", "open the window"]
 

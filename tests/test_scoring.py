@@ -2,7 +2,8 @@
 
 import pytest
 
-from toolgen import answers, catalog, scoring, worst
+from toolgen import catalog
+from toolgen.evaluation import answers, scoring, worst
 
 
 def call(name, area, value=None):

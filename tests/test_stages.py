@@ -8,9 +8,10 @@ from training_project import TRAINED, lay_out
 import agent_tuning
 import retrieval_training
 import tool_memorization
-from toolgen import checkpoints, gates, general, records, stages, training
+from toolgen import checkpoints, records
 from toolgen.conversations import CALL, DESCRIBE, Conversation
-from toolgen.stages import replayed
+from toolgen.training import gates, general, loop, stages
+from toolgen.training.stages import replayed
 
 ROWS = [Conversation(f"query {i}", CALL, ()) for i in range(100)]
 EARLIER = [[Conversation(f"tool {i}", DESCRIBE, ()) for i in range(7)], []]
@@ -109,7 +110,7 @@ def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(tmp_path, monkeypa
     path = folder / "models/tool_memorization/model.safetensors"
     save_file({name: weight * float("nan") for name, weight in load_file(path).items()}, path, {"format": "pt"})
     before = contents(folder / "models")
-    with pytest.raises(training.BadTraining, match="lower the learning_rate"):
+    with pytest.raises(loop.BadTraining, match="lower the learning_rate"):
         retrieval_training.main()
     assert contents(folder / "models") == before
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from toolgen import catalog as catalogs
-from toolgen import phrases
+from toolgen.bank import phrases
+from toolgen.bank.lines import compose
+from toolgen.bank.together import sentences
 from toolgen.calltext import write
-from toolgen.lines import compose
 from toolgen.records import BadRecord
 from toolgen.teachers.offline import Mix, _Speaker
-from toolgen.together import sentences
 
 ROOT = Path(__file__).parents[1]
 CATALOG = catalogs.load(ROOT / "data/catalog.json")

@@ -8,10 +8,10 @@ import torch
 from test_batches import ROWS
 from test_checkpoints import SETTINGS
 
-from toolgen import training
 from toolgen.conversations import CALL, Conversation
-from toolgen.muon import MuonWithAdamW, orthogonalized
-from toolgen.resuming import latest
+from toolgen.training import loop
+from toolgen.training.muon import MuonWithAdamW, orthogonalized
+from toolgen.training.resuming import latest
 
 
 def test_training_lowers_the_loss_and_is_reproducible(small_copy, tmp_path):
@@ -20,7 +20,7 @@ def test_training_lowers_the_loss_and_is_reproducible(small_copy, tmp_path):
         checkpoint = small_copy()
         settings = replace(SETTINGS, num_epochs=10, optimizer="muon", split_words=0.2, word_dropout=0.1)
         losses = []
-        training.train(
+        loop.train(
             checkpoint.model, checkpoint.tokenizer, ROWS * 4, settings, tmp_path,
             lambda point, losses=losses: losses.append(point["loss"]),
         )  # fmt: skip
@@ -30,16 +30,16 @@ def test_training_lowers_the_loss_and_is_reproducible(small_copy, tmp_path):
 
 
 def test_no_rows_is_a_clear_stop(small, tmp_path):
-    with pytest.raises(training.BadTraining, match="empty"):
-        training.train(small.model, small.tokenizer, [], SETTINGS, tmp_path)
+    with pytest.raises(loop.BadTraining, match="empty"):
+        loop.train(small.model, small.tokenizer, [], SETTINGS, tmp_path)
 
 
 def test_a_loss_that_is_not_finite_is_a_clear_stop(small_copy, tmp_path):
     checkpoint = small_copy()
     with torch.no_grad():
         checkpoint.model.get_input_embeddings().weight.fill_(float("nan"))
-    with pytest.raises(training.BadTraining, match="learning_rate"):
-        training.train(checkpoint.model, checkpoint.tokenizer, ROWS, SETTINGS, tmp_path)
+    with pytest.raises(loop.BadTraining, match="learning_rate"):
+        loop.train(checkpoint.model, checkpoint.tokenizer, ROWS, SETTINGS, tmp_path)
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (2, 16, 40), (2, 40, 16)])
@@ -67,7 +67,7 @@ def test_muons_adamw_half_is_torchs_adamw():
 def test_a_batch_of_requests_without_calls_has_a_finite_loss(small_copy, tmp_path):
     checkpoint = small_copy()
     rows = [Conversation("hello", CALL, ()), Conversation("what a day", CALL, ())]
-    result = training.train(checkpoint.model, checkpoint.tokenizer, rows * 3, SETTINGS, tmp_path)
+    result = loop.train(checkpoint.model, checkpoint.tokenizer, rows * 3, SETTINGS, tmp_path)
     assert 0 < result["loss"] < 20
 
 
@@ -79,10 +79,10 @@ class Killed(Exception):
 @pytest.mark.parametrize(
     ("optimizer", "compute", "kill_at"),
     [
-        ("muon", training.Compute(), 12),
-        ("muon", training.Compute(), 13),  # saved at the end of an epoch, where no batch waits
-        ("adamw", training.Compute(device_batch_size=2), 10),
-        ("adamw", training.Compute(packing=True), 9),
+        ("muon", loop.Compute(), 12),
+        ("muon", loop.Compute(), 13),  # saved at the end of an epoch, where no batch waits
+        ("adamw", loop.Compute(device_batch_size=2), 10),
+        ("adamw", loop.Compute(packing=True), 9),
     ],
 )
 def test_a_killed_run_ends_with_the_same_weights(small_copy, tmp_path, optimizer, compute, kill_at, save_after):
@@ -101,7 +101,7 @@ def test_a_killed_run_ends_with_the_same_weights(small_copy, tmp_path, optimizer
             if point["step"] == die_at:
                 raise Killed
 
-        result = training.train(checkpoint.model, checkpoint.tokenizer, ROWS * 8, settings, work, record, compute)
+        result = loop.train(checkpoint.model, checkpoint.tokenizer, ROWS * 8, settings, work, record, compute)
         return result, points, checkpoint.model.state_dict()
 
     result, points, weights = run(tmp_path / "whole")
@@ -118,9 +118,9 @@ def test_a_disk_that_takes_no_more_is_a_clear_stop(small, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
-        with pytest.raises(training.BadTraining, match="make room"):
-            training.train(
-                small.model, small.tokenizer, ROWS * 8, SETTINGS, tmp_path, compute=training.Compute(save_minutes=0.0)
+        with pytest.raises(loop.BadTraining, match="make room"):
+            loop.train(
+                small.model, small.tokenizer, ROWS * 8, SETTINGS, tmp_path, compute=loop.Compute(save_minutes=0.0)
             )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -128,7 +128,7 @@ def test_a_disk_that_takes_no_more_is_a_clear_stop(small, tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_is_a_clear_stop(small, tmp_path):
-    with pytest.raises(training.BadTraining, match="batch_size of 8 cannot be shared by 1 processes with 3 rows each"):
-        training.train(
-            small.model, small.tokenizer, ROWS, SETTINGS, tmp_path, compute=training.Compute(device_batch_size=3)
+    with pytest.raises(loop.BadTraining, match="batch_size of 8 cannot be shared by 1 processes with 3 rows each"):
+        loop.train(
+            small.model, small.tokenizer, ROWS, SETTINGS, tmp_path, compute=loop.Compute(device_batch_size=3)
         )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, false_discovery_control, ttest_rel
 
-from toolgen import metrics, uncertainty
+from toolgen.evaluation import metrics, uncertainty
 
 
 def test_bootstrap_interval():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from toolgen import catalog as catalogs
 from toolgen import splits
-from toolgen.verification import Rules, deduplicated, heldout_combinations, verified
+from toolgen.refining.verification import Rules, deduplicated, heldout_combinations, verified
 
 TOOLS = catalogs.load("data/catalog.json")
 WINDOW = {"name": "setIntProperty", "arguments": {"propertyName": "WINDOW_POS", "areaId": 16, "value": 10}}

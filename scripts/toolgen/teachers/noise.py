@@ -3,8 +3,8 @@
 import random
 import re
 
+from ..bank.slips import Slips
 from ..numbers import ONES, PARTS, TENS, UNITS
-from ..slips import Slips
 
 # Words that `normalise` reads, and those that a measure is made of: nothing is put between them, and no letter is lost.
 MEASURES = {*UNITS, *PARTS, *(f"{part}s" for part in PARTS), "a", "hundred", "half", "halfway", "way", "and", "point",

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .. import calltext
+from ..bank.phrases import IMPOSSIBLE, NEGATED, SAID, Bank, Phrase
+from ..bank.together import SAID as SAID_IN_TURN
 from ..catalog import Area, Catalog, Property
-from ..phrases import IMPOSSIBLE, NEGATED, SAID, Bank, Phrase
 from ..records import dumps
-from ..together import SAID as SAID_IN_TURN
 from . import noise as as_heard
 
 PLACE_WEIGHTS = {"front left": 4, "front right": 5, "rear left": 3, "rear right": 3, "rear center": 2,

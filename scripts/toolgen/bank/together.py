@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import calltext, checks
-from .catalog import Catalog, Property, Tool
+from .. import calltext, checks
+from ..catalog import Catalog, Property, Tool
+from ..records import BadRecord
 from .lines import Node
-from .records import BadRecord
 
 SAID = "*"
 WAYS = ("who", "here", "whose")  # to say a place

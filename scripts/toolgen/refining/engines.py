@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from .records import dumps
+from ..records import dumps
 from .verification import Rules, deduplicated, verified
 
 BATCH = 1000  # replies that travel together

@@ -17,9 +17,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, Trai
 from transformers.trainer_callback import PrinterCallback, TrainerState
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
+from ..conversations import Conversation
 from . import batches
 from .batches import IGNORED, BadTraining
-from .conversations import Conversation
 from .muon import MuonWithAdamW
 from .resuming import Ahead, Saving, latest
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .duplicates import NearDuplicates, group_of, masked_words, without_commas, without_numbers
+from ..duplicates import NearDuplicates, group_of, masked_words, without_commas, without_numbers
 
 SPOKEN = "spoken"  # the split of the spoken set, which is nobody's to divide
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from .records import BadRecord
+from ..records import BadRecord
 
 
 class Node:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from .conversations import Conversation, encode_completion, encode_prompt
-from .padding import inputs, left_padded
+from ..conversations import Conversation, encode_completion, encode_prompt
+from ..padding import inputs, left_padded
 
 IGNORED = -100
 

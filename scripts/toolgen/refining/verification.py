@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from . import calltext, splits
-from .catalog import Catalog, Tool
-from .checks import Rejected, check_example, check_verdict, parse_reply, repair_call
-from .duplicates import NearDuplicates, group_of, masked_words, without_commas, without_numbers
+from .. import calltext, splits
+from ..catalog import Catalog, Tool
+from ..checks import Rejected, check_example, check_verdict, parse_reply, repair_call
+from ..duplicates import NearDuplicates, group_of, masked_words, without_commas, without_numbers
 
 
 @dataclass(frozen=True)

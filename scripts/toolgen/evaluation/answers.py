@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from . import calltext
-from .catalog import Catalog
-from .checks import Rejected, check_call
+from .. import calltext
+from ..catalog import Catalog
+from ..checks import Rejected, check_call
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 

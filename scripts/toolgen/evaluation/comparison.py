@@ -3,8 +3,8 @@
 import statistics
 from dataclasses import dataclass
 
+from ..catalog import Catalog
 from . import answers, metrics, scoring, uncertainty
-from .catalog import Catalog
 
 SLICES = ("seen_phrasing", "heldout_phrasing", "heldout_combination", "spoken", "spoken_noisy")
 RIGHT_OR_WRONG = ("exact_match", "tool_accuracy")  # by McNemar's test

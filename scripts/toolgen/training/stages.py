@@ -9,13 +9,14 @@ from pathlib import Path
 
 from dvclive import Live
 
-from . import checkpoints, devices, gates, general, records, resuming, training
-from .checkpoints import Checkpoint
-from .conversations import Conversation
-from .params import Train, Training
+from .. import checkpoints, records
+from ..checkpoints import Checkpoint
+from ..conversations import Conversation
+from ..params import Train, Training
+from . import devices, gates, general, loop, resuming
 
 WORK = Path("models/.work")
-MISTAKES = (checkpoints.BadCheckpoint, training.BadTraining, gates.FailedGate)
+MISTAKES = (checkpoints.BadCheckpoint, loop.BadTraining, gates.FailedGate)
 
 
 def run(
@@ -29,13 +30,13 @@ def run(
         skip(stage, checkpoint, catalog_path)
         return
     if not rows:
-        raise training.BadTraining(f"nothing to train on: {stage} has no rows")
+        raise loop.BadTraining(f"nothing to train on: {stage} has no rows")
     started = time.monotonic()
     checkpoints.to_device(checkpoint)
     chat = general.read(train.general_data, checkpoint.tokenizer, options.max_length)
     given = general.replayed(rows, chat, train.general_share, options.seed)
-    settings = training.Settings(**options.model_dump(exclude={"replay"}))
-    compute = training.Compute(
+    settings = loop.Settings(**options.model_dump(exclude={"replay"}))
+    compute = loop.Compute(
         dtype=checkpoint.info.dtype,
         **train.model_dump(include={"num_processes", "device_batch_size", "packing", "gradient_checkpointing",
                                     "save_minutes"}),
@@ -47,11 +48,11 @@ def run(
         perplexity["before"] = general.perplexity(checkpoint, chat, options.max_length)
     work = WORK / f"{stage}-{digest}"
     with curves(stage) as record:
-        result = training.train(checkpoint.model, checkpoint.tokenizer, given, settings, work, record, compute)
+        result = loop.train(checkpoint.model, checkpoint.tokenizer, given, settings, work, record, compute)
     if not devices.main_process():
         return
-    if (work / training.WHOLE).exists():
-        checkpoint = checkpoints.with_weights(work / training.WHOLE, checkpoint)
+    if (work / loop.WHOLE).exists():
+        checkpoint = checkpoints.with_weights(work / loop.WHOLE, checkpoint)
     if chat:
         perplexity["after"] = general.perplexity(checkpoint, chat, options.max_length)
         result["general_perplexity"] = perplexity
@@ -70,7 +71,7 @@ def run(
     records.write_json(f"metrics/timing/{stage}.json", {
         "seconds": round(seconds, 1),
         "examples_per_second": round(len(given) * options.num_epochs / seconds, 1),
-        "peak_memory_mb": training.memory_mb(),
+        "peak_memory_mb": loop.memory_mb(),
     })  # fmt: skip
     print(f"{stage}: {len(given):,} examples, {result['steps']:,} steps, loss {result['loss']} -> models/{stage}")
 
@@ -87,7 +88,7 @@ def skip(stage: str, checkpoint: Checkpoint, catalog_path: str) -> None:
 
 @contextmanager
 def curves(stage: str) -> Iterator[Callable[[dict], None]]:
-    """Yields what `training.train` wants as `record`. The pace is no result: its curves go where DVC does not look."""
+    """Yields what `loop.train` wants as `record`. The pace is no result: its curves go where DVC does not look."""
     if not devices.main_process():
         yield lambda point: None
         return

@@ -8,9 +8,9 @@ import json
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from .catalog import Catalog
-from .records import dumps, finite
-from .teachers.prompts import described
+from ..catalog import Catalog
+from ..records import dumps, finite
+from ..teachers.prompts import described
 
 INSTRUCTION = """You answer a request with calls of the functions below. Write JSON alone: a list of
 {"name": ..., "arguments": {...}} in the order asked, or [] where no call fits.

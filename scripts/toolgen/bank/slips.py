@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..records import BadRecord
 from .lines import Node, compose
-from .records import BadRecord
 
 KINDS = ("fillers", "false_starts", "homophones")
 

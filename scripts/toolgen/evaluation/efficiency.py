@@ -12,11 +12,11 @@ import time
 import torch
 from transformers import DynamicCache
 
+from ..catalog import Catalog
+from ..checkpoints import Checkpoint, one_thread
+from ..conversations import encode_text
+from ..decoding import Decoder
 from . import prompting
-from .catalog import Catalog
-from .checkpoints import Checkpoint, one_thread
-from .conversations import encode_text
-from .decoding import Decoder
 
 WARM_UP = 3  # the first passes set up what later ones find ready
 

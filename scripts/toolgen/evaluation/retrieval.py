@@ -10,9 +10,9 @@ the probability that t is written at all, were the steps independent.
 
 import torch
 
-from . import padding
-from .checkpoints import Checkpoint
-from .conversations import RETRIEVE, encode_prompt
+from .. import padding
+from ..checkpoints import Checkpoint
+from ..conversations import RETRIEVE, encode_prompt
 
 MAX_STEPS = 8  # tools of one query
 MAX_PROMPT = 256

@@ -1,9 +1,9 @@
 """What the model is measured against, learnt from the same catalog and the same training queries."""
 
+from ..catalog import Catalog
+from ..conversations import calls_of
+from ..numbers import normalise
 from . import baselines, embeddings
-from .catalog import Catalog
-from .conversations import calls_of
-from .numbers import normalise
 
 
 def rankings(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
+from ..catalog import Catalog, Property
+from ..records import BadRecord
 from . import slips
-from .catalog import Catalog, Property
 from .lines import Node, compose
-from .records import BadRecord
 from .together import Together, sentences
 
 PLACE_SLOTS = ("thing", "whose", "here", "who")

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from . import calltext, metrics
+from .. import calltext
+from ..catalog import Catalog
+from . import metrics
 from .answers import Answer
-from .catalog import Catalog
 
 READABLE = "spoken_dev"
 NUMBER = 20

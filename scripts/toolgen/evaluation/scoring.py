@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
+from ..car import Car, Refused
+from ..catalog import Catalog
 from . import metrics, uncertainty
 from .answers import Answer
-from .car import Car, Refused
-from .catalog import Catalog
 
 SPOKEN = ("spoken_dev", "spoken_test")
 NOT_NEW = ("validation", "spoken_noisy")  # seen while training, and the spoken rows a second time

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import TrainerCallback
 
-from .records import written_whole
+from ..records import written_whole
 
 LATEST = "latest"
 

@@ -12,10 +12,10 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase
 
+from ..checkpoints import Checkpoint
+from ..conversations import Conversation, encode_completion
+from ..records import BadRecord, numbered
 from .batches import IGNORED, Encoder, padded
-from .checkpoints import Checkpoint
-from .conversations import Conversation, encode_completion
-from .records import BadRecord, numbered
 
 HELD_OUT = 10  # every tenth row is never replayed: the perplexity is measured on these
 

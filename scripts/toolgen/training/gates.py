@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from . import checkpoints
-from .checkpoints import Checkpoint
-from .conversations import Conversation, encode_prompt
+from .. import checkpoints
+from ..checkpoints import Checkpoint
+from ..conversations import Conversation, encode_prompt
 
 PROBES = 64
 NEAR = {"float32": 1e-3, "bfloat16": 0.05}  # logits closer than this, in their deviations, may change their order

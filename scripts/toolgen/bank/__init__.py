@@ -1,0 +1,1 @@
+"""The phrase bank: what the offline teacher reads."""

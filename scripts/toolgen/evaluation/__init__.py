@@ -1,0 +1,1 @@
+"""Scores, peers and what is said of them."""

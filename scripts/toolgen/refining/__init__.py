@@ -1,0 +1,1 @@
+"""What refine does to a reply: verify, deduplicate, audit, describe."""
