@@ -1,10 +1,12 @@
 """Write the dataset in another project's form, into a folder of yours.
 
     python scripts/export_data.py --format cartool [--to exports/cartool]
+    python scripts/export_data.py --format jsonl --from data/imported [--to exports/jsonl]
 
-reads   data/refined/dataset.jsonl
+reads   data/refined/dataset.jsonl, or what an import wrote into the folder that --from names
 writes  <folder>/dataset.json    cartool: [{"query", "answers": [{"name", "arguments"}]}]
         <folder>/dataset.jsonl   cartool: {"metadata", "tools", "messages"}
+        an import                the files of its format, as the head of its module in scripts/toolgen/formats/ says
 
 CarTool-Instruct refuses a query without a call, so these are left out and counted. Its developer message holds the
 whole catalog: so does this one where the dataset was refined with refine.catalog_in_rows: true.
@@ -14,16 +16,40 @@ import argparse
 from pathlib import Path
 
 from toolgen import console, dataset, records
+from toolgen.formats import bfcl, cartool, imported, jsonl, mcp, metatool, openai, toolbench, toolgen_files
 
+FORMATS = {
+    "cartool": cartool, "jsonl": jsonl, "openai": openai, "mcp": mcp, "metatool": metatool,
+    "toolbench": toolbench, "toolgen": toolgen_files, "bfcl": bfcl,
+}  # fmt: skip
 DATASET = "data/refined/dataset.jsonl"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--format", choices=("cartool",), required=True)
+    parser.add_argument("--format", choices=FORMATS, required=True)
+    parser.add_argument("--from", dest="source", type=Path, metavar="folder", help="an import; default: the dataset")
     parser.add_argument("--to", type=Path, metavar="folder", help="default: exports/<format>")
     arguments = parser.parse_args()
     folder = arguments.to or Path("exports") / arguments.format
+    if arguments.source is not None:
+        export_import(arguments.source, arguments.format, folder)
+    elif arguments.format == "cartool":
+        export_dataset(folder)
+    else:
+        raise console.Mistake(f"{arguments.format} is for imported data: name it by --from (make: FROM=data/imported)")
+
+
+def export_import(source: Path, name: str, folder: Path) -> None:
+    found = imported.read(source)
+    if folder.resolve() == source.resolve():
+        raise console.Mistake(f"{folder} holds the import; export into a folder of its own")
+    for note in FORMATS[name].write(found, folder) or ():
+        print(f"  {note}")
+    print(f"export_data: {len(found.functions):,} tools, {len(found.examples):,} examples -> {folder}")
+
+
+def export_dataset(folder: Path) -> None:
     written = left_out = 0
     with (
         records.written_whole(folder / "dataset.json") as queries,
