@@ -1,0 +1,1 @@
+"""The model behind HTTP: one thread that answers in batches, guards before it, OpenAI's chat protocol."""
