@@ -22,7 +22,7 @@ override B := $(value B)
 export Q A B
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data data-export train evaluate scores compare report predict all test lint bench-refine bench-generate bench-train bench-decoding clean
+.PHONY: help setup data import data-export train evaluate scores compare report predict export push-hub serve demo all test lint bench-refine bench-generate bench-train bench-decoding bench-serve bench-tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -34,9 +34,13 @@ setup: $(INSTALLED) ## install the requirements into .venv (about 3 minutes, 2.1
 data: setup ## write, check and lay out the training data: dvc repro prepare (about 2 minutes)
 	$(BIN)/dvc repro prepare
 
-data-export: setup ## write the dataset in another form: make data-export FORMAT=cartool [TO=folder] (seconds)
+import: setup ## take over tools and examples: make import FORMAT=jsonl FROM=folder [TO=data/imported] (seconds)
+	@test -n "$(FORMAT)" && test -n "$(FROM)" || { echo 'make import needs a format and a source: make import FORMAT=jsonl FROM=folder' >&2; exit 1; }
+	@$(BIN)/python scripts/import_data.py --format "$(FORMAT)" --from "$(FROM)" $(if $(TO),--to "$(TO)")
+
+data-export: setup ## write the dataset, or an import, in another form: make data-export FORMAT=cartool [FROM=data/imported] [TO=folder] (seconds)
 	@test -n "$(FORMAT)" || { echo 'make data-export needs a form: make data-export FORMAT=cartool' >&2; exit 1; }
-	@$(BIN)/python scripts/export_data.py --format "$(FORMAT)" $(if $(TO),--to "$(TO)")
+	@$(BIN)/python scripts/export_data.py --format "$(FORMAT)" $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
 train: setup ## train the three stages (about 15 minutes); with PROFILE=llama-3.2-1b-qlora as an experiment on that base
 ifdef PROFILE
@@ -61,6 +65,18 @@ predict: setup ## print the call of one query: make predict Q="set my side to 21
 	@test -n "$$Q" || { echo 'make predict needs a query: make predict Q="set my side to 21"' >&2; exit 1; }
 	@$(BIN)/python scripts/predict.py
 
+export: setup ## write the model as a folder of its own to models/export: dvc repro export (half a minute beside training)
+	$(BIN)/dvc repro export
+
+push-hub: setup ## upload models/export and data/refined to the Hugging Face Hub: make push-hub [REPO=name/model] [PUBLIC=1]
+	@$(BIN)/python scripts/push_hub.py $(if $(REPO),--repo "$(REPO)") $(if $(PUBLIC),--public)
+
+serve: setup ## serve the trained model behind OpenAI's chat protocol: make serve [MODEL=folder] [PORT=8000]
+	@$(BIN)/python scripts/serve.py $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port "$(PORT)")
+
+demo: setup ## try the trained model on a page with a simulated car: make demo [MODEL=folder] [PORT=8001]
+	@$(BIN)/python scripts/demo.py $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port "$(PORT)")
+
 all: setup ## everything: setup, the whole pipeline, the scores as a table (under 30 minutes)
 	$(BIN)/dvc repro
 	@$(BIN)/python scripts/scores.py
@@ -83,9 +99,15 @@ bench-train: setup ## measure the training loop against the seed's recipe and TR
 bench-decoding: setup ## measure what decoding pays for being bound to the catalog (about 5 minutes, 4 GB of memory)
 	$(BIN)/python bench/decoding.py
 
+bench-serve: setup ## measure requests per second and latency of make serve at 1, 8 and 64 clients (about 3 minutes)
+	$(BIN)/python bench/serve.py
+
+bench-tools: setup ## measure what 100 to 100,000 tools cost: tokens, rows, grammar, a step, a ranking (about 3 minutes)
+	$(BIN)/python bench/tools.py
+
 clean: ## remove data, models and readings that the pipeline wrote; never data/ledger, secrets or DVC's cache
 	rm -rf data/generated data/refined data/prepared metrics/timing models/.work reports
-	rm -rf models/tool_memorization models/retrieval_training models/agent_tuning
+	rm -rf models/tool_memorization models/retrieval_training models/agent_tuning models/export models/add_tools
 
 $(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed, $(PYTHON) is " + sys.version.split()[0] + ": make setup PYTHON=python3.11")'

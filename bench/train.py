@@ -213,7 +213,7 @@ def default_model(examples: int) -> None:
         return checkpoint
 
     settings = loop.Settings(**options.agent_tuning.model_dump(exclude={"replay"}))
-    settings = replace(settings, num_epochs=1)
+    settings = replace(settings, num_epochs=1, min_steps=0)
     encode = batches.Encoder(fresh().tokenizer, settings.max_length)
     figures = {}
     for name, recipe in (

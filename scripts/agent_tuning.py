@@ -1,5 +1,5 @@
 """Third training stage: learn to write the calls that a query asks for (ToolGen, stage 3). Goes on from
-retrieval_training.
+retrieval_training, and passes it on where no row has calls.
 
 reads   params.yaml (catalog, agent_tuning, train), data/prepared/, models/retrieval_training/
 writes  models/agent_tuning/, metrics/agent_tuning.json, plots/agent_tuning/
@@ -8,8 +8,8 @@ About twelve minutes for the default model on two cores.
 """
 
 from toolgen import checkpoints, console, params, records
-from toolgen.conversations import agent, memorization, retrieval
-from toolgen.training import devices, stages
+from toolgen.conversations import agent_turns, memorization, retrieval
+from toolgen.training import devices, stages, values
 
 ROWS, RETRIEVED = "data/prepared/agent_tuning.json", "data/prepared/retrieval_training.json"
 MEMORIZED = "data/prepared/tool_memorization.json"
@@ -20,7 +20,15 @@ def main() -> None:
     settings, train = options.agent_tuning, options.train
     devices.spread(train.num_processes, train.accelerate_config)
     checkpoint = checkpoints.load("models/retrieval_training", trainable=True, stage="retrieval_training")
-    rows = [agent(row, checkpoint.catalog) for row in records.read_json(ROWS)]
+    written = records.read_json(ROWS)
+    copies = checkpoint.info.base_model == checkpoints.FROM_SCRATCH and not checkpoint.catalog.properties
+    if copies and written and settings.num_epochs:
+        wanted = settings.min_steps * settings.batch_size / settings.num_epochs  # few rows would be learnt by heart
+        written = values.varied(written, checkpoint.catalog, int(wanted / len(written)), settings.seed)
+    rows = [turn for row in written for turn in agent_turns(row, checkpoint.catalog)]
+    if not rows:
+        stages.skip("agent_tuning", checkpoint, options.catalog, "no row has calls to learn from")
+        return
     earlier = [
         [memorization(row) for row in records.read_json(MEMORIZED)],
         [retrieval(row) for row in records.read_json(RETRIEVED)],

@@ -9,13 +9,15 @@ writes  metrics/evaluate.json            every score with its number of rows and
 
 Slices: seen_phrasing (words of the training set, other values and places), heldout_phrasing (phrases never trained
 on), heldout_combination (a tool and a place never trained on together), spoken_dev and spoken_test (requests as
-people say them), spoken_noisy (both halves again, with slips). About two minutes on two cores.
+people say them), spoken_noisy (both halves again, with slips), own_split (imported rows whose source held them out).
+Rows of which only the tools are known are scored by retrieval alone, trajectories turn by turn. About two minutes on
+two cores.
 """
 
 import csv
 import time
 
-from toolgen import calltext, catalog, checkpoints, checks, console, params, records
+from toolgen import calltext, catalog, checkpoints, checks, console, params, records, turns
 from toolgen.decoding import Decoder
 from toolgen.evaluation import (
     answers,
@@ -27,9 +29,11 @@ from toolgen.evaluation import (
     prompting,
     retrieval,
     scoring,
+    steps,
     uncertainty,
     worst,
 )
+from toolgen.trajectories import TurnDecoder
 
 MEMORIZATION, RETRIEVAL = "data/prepared/tool_memorization.json", "data/prepared/retrieval_training.json"
 AGENT, ROWS = "data/prepared/agent_tuning.json", "data/prepared/evaluation.jsonl"
@@ -37,6 +41,7 @@ METRICS, TIMING = "metrics/evaluate.json", "metrics/timing/evaluate.json"
 PREDICTIONS, WORST, PLOTS = "metrics/predictions", "metrics/worst.md", "plots/evaluate"
 STAGES = ("tool_memorization", "retrieval_training", "agent_tuning")
 TIMED, TIMED_PROMPTS = 200, 3  # queries; one with the whole catalog before it takes seconds
+LONGEST_CATALOG = 200_000  # characters; above, what the prompt method would take is not measured
 
 
 def main() -> None:
@@ -51,7 +56,7 @@ def main() -> None:
                                "model made from scratch cannot read a catalog: set it to false")  # fmt: skip
     decoders = {stage: Decoder(checkpoint) for stage, checkpoint in loaded.items()}
     final = decoders["agent_tuning"]
-    queries = [row["query"] for row in rows]
+    queries = [turns.asked(row) for row in rows]
 
     print("evaluate: memorization and retrieval")
     descriptions = records.read_json(MEMORIZATION)
@@ -70,7 +75,42 @@ def main() -> None:
         name: scoring.retrieval_scores(rows, ranking, tools, settings.seed) for name, ranking in rankings.items()
     }
 
-    print("evaluate: calls")
+    predicted = [{"ranks": scoring.relevant_ranks(row, own, tools)} for row, own in zip(rows, ranked, strict=True)]
+    answered = [i for i, row in enumerate(rows) if "accept" in row]
+    called, texts, timing = [rows[i] for i in answered], [], {}
+    if called:
+        print("evaluate: calls")
+        texts, timing = score_calls(scores, called, final, loaded["agent_tuning"], tools, settings)
+        for i, text in zip(answered, texts, strict=True):
+            predicted[i] = {"calls": text} | predicted[i]
+    with records.written_whole(WORST) as file:
+        file.write(worst.table(called, texts, [answers.of_text(text, tools) for text in texts], tools))
+    write_plots(called, scores, texts, tools)
+    walked = [i for i, row in enumerate(rows) if "steps" in row]
+    if walked and checkpoints.takes_steps(final.tokenizer):
+        print("evaluate: trajectories")
+        for i, own in score_trajectories(scores, rows, walked, loaded["agent_tuning"], settings).items():
+            predicted[i] = {"turns": own} | predicted[i]
+
+    records.write_json(METRICS, scores)
+    write_predictions(rows, predicted)
+    records.write_json(TIMING, timing | {"seconds": round(time.monotonic() - started, 1)})
+    for name, score in scores.get("calls", {}).items():
+        print(f"evaluate: {name} exact match {score['exact_match']['value']} of {score['exact_match']['n']} rows")
+    for name, score in scores.get("trajectories", {}).items():
+        print(f"evaluate: {name} next tool right {score['next_tool_accuracy']['value']} "
+              f"of {score['next_tool_accuracy']['n']} turns")  # fmt: skip
+    if not called:
+        for name, score in scores["retrieval"]["agent_tuning"].items():
+            print(f"evaluate: {name} NDCG@5 {score['ndcg_at_5']['value']} of {score['ndcg_at_5']['n']} rows")
+
+
+def score_calls(
+    scores: dict, rows: list[dict], final: Decoder, checkpoint: checkpoints.Checkpoint, tools: catalog.Catalog,
+    settings: params.Evaluate,
+) -> tuple[list[str], dict]:  # fmt: skip
+    """Add the scores of calls, the model's and the peers'; what the final model wrote to each row, and what it took."""
+    queries = [turns.asked(row) for row in rows]
     decoded = time.monotonic()
     texts = final.texts(queries, settings.batch_size)
     decoded = time.monotonic() - decoded
@@ -79,7 +119,7 @@ def main() -> None:
     scores["calls_by_property"] = scoring.by_property(rows, given, tools, settings.seed)
     threshold = no_call_threshold(final, rows, settings.batch_size)
     scores["no_call_threshold"] = round(threshold, 4)
-    cautious = Decoder(loaded["agent_tuning"], threshold).texts(queries, settings.batch_size)
+    cautious = Decoder(checkpoint, threshold).texts(queries, settings.batch_size)
     free = final.texts(queries, settings.batch_size, constrained=False)
     others = {
         name: [answers.of_text(text, tools) for text in written]
@@ -90,28 +130,33 @@ def main() -> None:
     for name, theirs in others.items():
         scores[f"calls_{name}"] = scoring.by_slice(rows, theirs, tools, settings.seed, brief=True)
     if settings.prompt_method:
-        scores["calls_prompt_method"] = prompt_method_scores(rows, loaded["agent_tuning"], tools, settings.seed)
-
-    records.write_json(METRICS, scores)
-    write_predictions(rows, texts, ranked, tools)
-    with records.written_whole(WORST) as file:
-        file.write(worst.table(rows, texts, given, tools))
-    write_plots(rows, scores, texts, tools)
+        scores["calls_prompt_method"] = prompt_method_scores(rows, checkpoint, tools, settings.seed)
     print("evaluate: efficiency")
-    records.write_json(TIMING, {
-        **costs(final, loaded["agent_tuning"], rows, tools),
+    return texts, {
+        **costs(final, checkpoint, rows, tools),
         "ms_per_query_batched": round(1000 * decoded / len(rows), 2),
-        "seconds": round(time.monotonic() - started, 1),
-    })  # fmt: skip
-    for name, score in scores["calls"].items():
-        print(f"evaluate: {name} exact match {score['exact_match']['value']} of {score['exact_match']['n']} rows")
+    }
+
+
+def score_trajectories(
+    scores: dict, rows: list[dict], walked: list[int], checkpoint: checkpoints.Checkpoint, settings: params.Evaluate
+) -> dict[int, list[dict]]:
+    """Add the scores of the rows that `walked` numbers; by number, the turns that were taken."""
+    found = steps.taken(TurnDecoder(checkpoint), [rows[i] for i in walked], settings.batch_size)
+    taken = dict(zip(walked, found, strict=True))
+    scores["trajectories"] = {
+        name: steps.scores([rows[i] for i in own], [taken[i] for i in own], settings.seed)
+        for name, indices in scoring.slices(rows).items()
+        if (own := [i for i in indices if i in taken])
+    }
+    return {i: steps.written(own) for i, own in taken.items()}
 
 
 def known_rows(tools: catalog.Catalog) -> list[dict]:
-    """The evaluation rows; raises BadRecord where an accepted call is not one that the catalog's tools can make."""
+    """The evaluation rows; raises BadRecord where a right call is not one that the catalog's tools can make."""
     rows = list(records.read_jsonl(ROWS))
     for number, row in enumerate(rows, 1):
-        for call in (call for calls in row["accept"] for call in calls):
+        for call in (call for calls in (*row.get("accept", ()), row.get("steps", ())) for call in calls):
             try:
                 checks.check_call(call, tools)
             except checks.Rejected as fault:
@@ -123,8 +168,8 @@ def known_rows(tools: catalog.Catalog) -> list[dict]:
 
 def memorization_scores(decoder: Decoder, rows: list[dict], settings: params.Evaluate) -> dict:
     """How often a tool's description is answered with its token, and the macro F1 of these answers."""
-    ranked = decoder.described([row["description"] for row in rows], settings.batch_size)
-    pairs = [(row["token"], f"<<{names[0]}>>") for row, names in zip(rows, ranked, strict=True)]
+    named = decoder.described([row["description"] for row in rows], settings.batch_size)
+    pairs = [(row["token"], f"<<{name}>>") for row, name in zip(rows, named, strict=True)]
     return {
         "accuracy": uncertainty.summary([float(gold == predicted) for gold, predicted in pairs], settings.seed),
         "macro_f1": uncertainty.summary_of(
@@ -138,13 +183,13 @@ def no_call_threshold(decoder: Decoder, rows: list[dict], batch_size: int) -> fl
     known = [row for row in rows if row["slice"] == "validation"]
     if not known:
         return 0.0
-    scores = decoder.no_call_scores([row["query"] for row in known], batch_size)
+    scores = decoder.no_call_scores([turns.asked(row) for row in known], batch_size)
     return calibration.no_call_threshold(scores, [[] in row["accept"] for row in known])
 
 
 def prompt_method_scores(rows: list[dict], final: checkpoints.Checkpoint, tools: catalog.Catalog, seed: int) -> dict:
-    """The spoken rows, asked of the pretrained base model with the catalog in the prompt."""
-    spoken = [row for row in rows if row["slice"] in scoring.SPOKEN]
+    """The spoken rows, or all without any, asked of the pretrained base model with the catalog in the prompt."""
+    spoken = [row for row in rows if row["slice"] in scoring.SPOKEN] or rows
     model, tokenizer = checkpoints.base(final.info.base_model, final.info.revision, final.info.quantization)
     written = prompting.answers(model, tokenizer, [row["query"] for row in spoken], tools)
     given = [answers.of_calls(calls, tools) for calls in written]
@@ -152,30 +197,32 @@ def prompt_method_scores(rows: list[dict], final: checkpoints.Checkpoint, tools:
 
 
 def costs(decoder: Decoder, final: checkpoints.Checkpoint, rows: list[dict], tools: catalog.Catalog) -> dict:
-    """What an answer costs, what it would with the catalog in the prompt, and how many times more that is."""
+    """What an answer costs, what it would with the catalog in the prompt, and how many times more that is; only the
+    first where the catalog is too long to be read."""
     spoken = [row for row in rows if row["slice"] in scoring.SPOKEN] or rows
     asked = [row for row in spoken if row["accept"][0]][:TIMED_PROMPTS]
-    own = efficiency.of_decoder(decoder, [row["query"] for row in spoken[:TIMED]])
+    own = efficiency.of_decoder(decoder, [turns.asked(row) for row in spoken[:TIMED]])
+    if not asked or len(prompting.instruction(tools)) > LONGEST_CATALOG:
+        return own
     theirs = efficiency.of_prompt_method(final, asked, tools)
     return own | {"prompt_method": theirs, "prompt_method_takes_times": efficiency.times(theirs, own)}
 
 
-def write_predictions(rows: list[dict], texts: list[str], ranked: list[list[str]], tools: catalog.Catalog) -> None:
+def write_predictions(rows: list[dict], predicted: list[dict]) -> None:
     """One file a slice: what was asked, what was answered, and at which ranks the wanted tools were retrieved."""
     for name, indices in scoring.slices(rows).items():
         if name != "spoken":
             records.write_jsonl(f"{PREDICTIONS}/{name}.jsonl", (
-                {"query": rows[i]["query"], "kind": rows[i]["kind"], "calls": texts[i],
-                 "ranks": scoring.relevant_ranks(rows[i], ranked[i], tools)} for i in indices
+                {"query": rows[i]["query"], "kind": rows[i]["kind"]} | predicted[i] for i in indices
             ))  # fmt: skip
 
 
 def write_plots(rows: list[dict], scores: dict, texts: list[str], tools: catalog.Catalog) -> None:
-    """Exact match by kind over the spoken set, and which tool was taken for which in requests for one tool."""
+    """Exact match by kind over the slice to go by, and which tool was taken for which in requests for one tool."""
     with records.written_whole(f"{PLOTS}/by_kind.csv") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("kind", "exact_match"))
-        for kind, score in scores["calls"].get("spoken", {}).get("exact_match_by_kind", {}).items():
+        for kind, score in scoring.headline(scores.get("calls", {})).get("exact_match_by_kind", {}).items():
             table.writerow((kind, score["value"]))
     with records.written_whole(f"{PLOTS}/confusion.csv") as file:
         table = csv.writer(file, lineterminator="\n")

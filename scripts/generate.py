@@ -1,7 +1,8 @@
 """Write queries and their calls: the teacher's replies, verbatim.
 
-reads   params.yaml (catalog, generate.teacher, generate.num_samples, generate.seed, generate.offline, generate.paid),
-        the catalog, the phrase bank or the prompts; for a paid teacher generate.requests, a key, and data/ledger/
+reads   params.yaml (catalog, generate.teacher, generate.source, generate.num_samples, generate.seed, generate.offline,
+        generate.paid), the catalog, the phrase bank, the prompts or the imported examples; for a paid teacher
+        generate.requests, a key, and data/ledger/
 writes  data/generated/replies.jsonl   {"id", "teacher", "prompt_sha", "text"}
         metrics/generate.json          how many, how varied, over which phrases or tools
         metrics/timing/generate.json   of a paid teacher: tokens, cost, seconds
@@ -12,14 +13,15 @@ About ten seconds for 30,000 queries offline. A paid teacher is asked only for w
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
 from toolgen import catalog, console, params, records
 from toolgen.bank import phrases
 from toolgen.duplicates import masked
-from toolgen.teachers import asking, keys, ledger, offline, prompts, rounds
+from toolgen.teachers import asking, imported, keys, ledger, offline, prompts, rounds
 
 REPLIES, METRICS = "data/generated/replies.jsonl", "metrics/generate.json"
 TIMING = "metrics/timing/generate.json"
@@ -31,6 +33,8 @@ def main() -> None:
     tools = catalog.load(options.catalog)
     if settings.teacher == "offline":
         from_the_bank(settings, tools)
+    elif settings.teacher == "imported":
+        from_a_source(settings, tools)
     else:
         from_a_server(settings, tools)
 
@@ -60,6 +64,29 @@ def from_the_bank(settings: params.Generate, tools: catalog.Catalog) -> None:
         "phrases": phrases.counts(bank),
     })  # fmt: skip
     print(f"generate: {count:,} queries, {len(shapes):,} distinct with numbers masked -> {REPLIES}")
+
+
+def from_a_source(settings: params.Generate, tools: catalog.Catalog) -> None:
+    """Every example of the source, whatever num_samples says."""
+    shapes: set[str] = set()
+    known, splits = Counter(), Counter()
+
+    def counted(replies: Iterable[dict]) -> Iterator[dict]:
+        for reply in tqdm(replies, desc="generate", unit="example", mininterval=1):
+            written = json.loads(reply["text"])
+            shapes.add(masked(written["query"]))
+            known[next(name for name in ("answers", "accept", "steps", "relevant_tools") if name in written)] += 1
+            splits[reply.get("split", "none")] += 1
+            yield reply
+
+    count = records.write_jsonl(REPLIES, counted(imported.replies(imported.source_of(settings.source), tools)))
+    records.write_json(METRICS, {
+        "replies": count,
+        "distinct_masked": len(shapes),
+        "by_what_is_known": dict(sorted(known.items())),
+        "by_split": dict(sorted(splits.items())),
+    })  # fmt: skip
+    print(f"generate: {count:,} examples of {settings.source} -> {REPLIES}")
 
 
 def from_a_server(settings: params.Generate, tools: catalog.Catalog) -> None:

@@ -9,6 +9,10 @@ writes  data/prepared/tool_memorization.json   [{"description", "token"}]
         metrics/prepare.json                   how many rows in each
 
 The spoken set stands there twice: as it was written, and with slips, under the slice spoken_noisy. About ten seconds.
+
+Imported rows have more: "history" where there were earlier turns; "observations" beside a plan_sequence of several
+steps, one for each. Rows of which only the tools are known have no calls to train on, and "relevant_tools" in place of
+"accept"; trajectories have "steps" and "final_answer" there.
 """
 
 import random
@@ -28,19 +32,20 @@ EVALUATION = "data/prepared/evaluation.jsonl"
 def main() -> None:
     options = params.read()
     tools = catalog.load(options.catalog)
-    memorization = [{"description": tool.description, "token": tool.token} for tool in tools.tools]
+    memorization = [{"description": tool.meaning, "token": tool.token} for tool in tools.tools]
     retrieval, agent, evaluation = [], [], []
     for row in records.read_jsonl(DATASET):
-        query, calls = dataset.query_and_calls(row)
+        example = dataset.read(row)
         if row["split"] == "train":
-            tokens = dict.fromkeys(tools.tool_of(call).token for call in calls)
-            retrieval.append({"query": query, "relevant_tool_tokens": list(tokens)})
-            agent.append({"query": query, "plan_sequence": plan(calls, tools), "final_answer": answer(calls)})
+            retrieval.append(asked(example) | {"relevant_tool_tokens": relevant_tokens(example, tools)})
+            if dataset.calls_are_known(example):
+                agent.append(asked(example) | planned(example, tools))
         else:
             slice_ = "validation" if row["split"] == "validation" else row["slice"]
-            evaluation.append({"query": query, "kind": kind(calls, tools), "accept": [calls], "slice": slice_})
-    spoken = spoken_rows(options.refine)
-    evaluation += [*spoken, *as_heard(spoken, slips.load(options.generate.offline.phrases))]
+            evaluation.append(asked(example) | wanted(example, tools) | {"slice": slice_})
+    if tools.properties:  # whom the spoken set speaks to
+        spoken = spoken_rows(options.refine)
+        evaluation += [*spoken, *as_heard(spoken, slips.load(options.generate.offline.phrases))]
     for path, rows in ((MEMORIZATION, memorization), (RETRIEVAL, retrieval), (AGENT, agent)):
         with records.written_whole(path) as file:
             file.write("[\n" + ",\n".join(map(records.dumps, rows)) + "\n]\n")
@@ -51,7 +56,39 @@ def main() -> None:
         "agent_tuning": len(agent),
         "evaluation": dict(sorted(Counter(row["slice"] for row in evaluation).items())),
     })  # fmt: skip
-    print(f"prepare: {len(memorization)} tools, {len(agent):,} training and {len(evaluation):,} evaluation rows")
+    print(f"prepare: {len(memorization)} tools, {len(retrieval):,} training and {len(evaluation):,} evaluation rows")
+
+
+def asked(example: dict) -> dict:
+    return {key: example[key] for key in ("query", "history") if key in example}
+
+
+def relevant_tokens(example: dict, tools: catalog.Catalog) -> list[str]:
+    named = example.get("relevant_tools")
+    relevant = map(tools.tool_of, example["calls"]) if named is None else (tools.by_name[name] for name in named)
+    return list(dict.fromkeys(tool.token for tool in relevant))
+
+
+def planned(example: dict, tools: catalog.Catalog) -> dict:
+    calls, steps = example["calls"], example.get("steps")
+    if steps is None:
+        return {"plan_sequence": plan(calls, tools), "final_answer": answer(calls)}
+    thoughts = [{"thought": step["thought"]} for step in steps]
+    return {
+        "plan_sequence": [made | thought for made, thought in zip(plan(calls, tools), thoughts, strict=True)],
+        "final_answer": example["final_answer"],
+        "observations": [step["observation"] for step in steps],
+    }
+
+
+def wanted(example: dict, tools: catalog.Catalog) -> dict:
+    """The kind of a request, and what is right for it."""
+    if "steps" in example:
+        keys = ("steps", "final_answer", "relevant_tools")
+        return {"kind": "trajectory", **{key: example[key] for key in keys if key in example}}
+    if "relevant_tools" in example:
+        return {"kind": "retrieval", "relevant_tools": example["relevant_tools"]}
+    return {"kind": kind(example["calls"], tools), "accept": example.get("accept", [example["calls"]])}
 
 
 def plan(calls: list[dict], tools: catalog.Catalog) -> list[dict]:
@@ -60,7 +97,7 @@ def plan(calls: list[dict], tools: catalog.Catalog) -> list[dict]:
     for call in calls:
         tool = tools.tool_of(call)
         arguments = {key: value for key, value in call["arguments"].items() if key not in tool.bound}
-        steps.append({"thought": tool.description, "action": tool.token, "action_input": arguments})
+        steps.append({"thought": tool.meaning, "action": tool.token, "action_input": arguments})
     return steps
 
 

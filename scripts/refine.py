@@ -23,7 +23,7 @@ from typing import IO
 
 from tqdm import tqdm
 
-from toolgen import catalog, console, dataset, params, records, splits
+from toolgen import catalog, checks, console, dataset, params, records, splits
 from toolgen.duplicates import masked
 from toolgen.refining import card, engines, leaks
 from toolgen.refining.verification import Rules, heldout_combinations, rejection
@@ -54,7 +54,7 @@ class Examples:
         self.places.append(example["place"])
         self.slices.append(sys.intern(example["slice"]))
         self.brought.append(example["split"])
-        kept = {key: example[key] for key in ("id", "query", "calls", "end_state", "slice")}
+        kept = {key: example[key] for key in ("id", "query", "calls", "end_state", "slice", "more") if key in example}
         self.file.write(records.dumps(kept) + "\n")
 
     def divided(self, first: int, settings: params.Refine, closed: set[float]) -> list[str | None]:
@@ -67,7 +67,7 @@ def main() -> None:
     options = params.read()
     settings = options.refine
     tools = catalog.load(options.catalog)
-    spoken = list(records.read_jsonl(settings.spoken))
+    spoken = list(records.read_jsonl(settings.spoken)) if tools.properties else []  # it speaks to a car
     combinations = heldout_combinations(tools, settings.seed, settings.heldout_combinations)
     rules = Rules(tools, combinations, settings.heldout_phrasing, settings.seed, settings.dedupe)
     teachers, repairs, reasons, unknown = Counter(), Counter(), Counter(), Counter()
@@ -90,6 +90,8 @@ def main() -> None:
             else:
                 examples.add(number, row)
                 repairs.update(row["repairs"])
+        if set(teachers) == {checks.IMPORTED}:
+            settings = shared(examples, settings)
         enough(examples, settings, reasons, unknown, options.catalog)
 
         closed = {splits.position(settings.seed, masked(row["query"])) for row in spoken}
@@ -147,7 +149,7 @@ def read_replies(license_: str | None, teachers: Counter) -> Iterator[dict]:
                 raise records.BadRecord(f"{where}: a reply needs {key}, a text")
         if reply.get("split") not in (None, *splits.SPLITS):
             raise records.BadRecord(f"{where}: split is one of {', '.join(splits.SPLITS)}, or left out")
-        if reply["teacher"] != "offline" and license_ is None:
+        if reply["teacher"] not in ("offline", checks.IMPORTED) and license_ is None:
             raise console.Mistake(f"{where}: written by {reply['teacher']}: set refine.license in params.yaml to the "
                                   "terms under which you may use and share what it wrote")  # fmt: skip
         said = hash(reply["text"])
@@ -156,6 +158,13 @@ def read_replies(license_: str | None, teachers: Counter) -> Iterator[dict]:
             raise records.BadRecord(f"{where}: the id {reply['id']} is that of another reply, in line {earlier}")
         teachers[reply["teacher"]] += 1
         yield reply
+
+
+def shared(examples: Examples, settings: params.Refine) -> params.Refine:
+    """Of imported examples without a split a tenth each is for evaluation and validation, where these ask for more."""
+    places = {place for place, brought in zip(examples.places, examples.brought, strict=True) if brought is None}
+    most = {name: min(getattr(settings, name), len(places) // 10) for name in ("num_eval", "num_validation")}
+    return settings.model_copy(update=most)
 
 
 def enough(examples: Examples, settings: params.Refine, reasons: Counter, unknown: Counter, catalog_path: str) -> None:
@@ -183,11 +192,12 @@ def write_rows(
         for example, name in zip(examples, split, strict=True):
             if name != wanted:
                 continue
-            calls = example["calls"]
+            calls, more = example["calls"], example.get("more", {})
             row = dataset.row(example["query"], calls, example["end_state"], name, example["slice"], tools, rng,
-                              settings.catalog_in_rows)  # fmt: skip
+                              settings.catalog_in_rows, more)  # fmt: skip
             output.write(records.dumps(row) + "\n")
-            for called in {property_name(tools.tool_of(call)) for call in calls}:
+            named = [tools.tool_of(call) for call in calls] or map(tools.by_name.get, more.get("relevant_tools", ()))
+            for called in {property_name(tool) for tool in named}:
                 coverage[called][name] += 1
     return coverage
 
@@ -198,8 +208,8 @@ def property_name(tool: catalog.Tool) -> str:
 
 def audited(path: str) -> Iterator[leaks.Row]:
     for row in records.read_jsonl(path):
-        query, calls = dataset.query_and_calls(row)
-        yield leaks.Row(row["split"], row["slice"] == splits.OWN, query, calls)
+        more = dataset.read(row)
+        yield leaks.Row(row["split"], row["slice"] == splits.OWN, more["query"], more["calls"], more)
 
 
 def by_slice(slices: list[str], split: list[str | None]) -> dict[str, int]:

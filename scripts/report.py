@@ -22,6 +22,7 @@ def main() -> None:
         evaluation.headline(scores, files.metrics("timing/evaluate")),
         change.section(),
         evaluation.by_slice(scores),
+        *([evaluation.trajectories(scores)] if scores and "trajectories" in scores else []),
         evaluation.by_kind(scores),
         evaluation.by_property(scores),
         evaluation.clean_and_noisy(scores),

@@ -16,6 +16,7 @@ SLICES = {
     "spoken_test": "spoken, test half",
     "spoken": "spoken, all",
     "spoken_noisy": "spoken, all, with slips",
+    "own_split": "held out by the source",
 }
 PEERS = {  # columns of exact match beside the model's own
     "calls_unconstrained": "unconstrained",
@@ -29,12 +30,16 @@ def main() -> None:
     if not METRICS.is_file():
         raise console.Mistake(f"there is no {METRICS}: run `make evaluate` first")
     scores = records.read_json(METRICS)
-    print_calls(scores)
+    if "calls" in scores:
+        print_calls(scores)
+    if "trajectories" in scores:
+        print_trajectories(scores["trajectories"])
     print_retrieval(scores["retrieval"])
     kept = ", ".join(f"{share(score['accuracy'])} after {name}" for name, score in scores["memorization"].items())
     print(f"\nDescriptions answered with their tool token: {kept}.")
-    if TIMING.is_file():
-        print_costs(records.read_json(TIMING))
+    timing = records.read_json(TIMING) if TIMING.is_file() else {}
+    if "prompt_method" in timing:
+        print_costs(timing)
 
 
 def print_calls(scores: dict) -> None:
@@ -61,11 +66,22 @@ def print_calls(scores: dict) -> None:
                   f"{share(score['hallucinated_tools'])} with tools that do not exist.")  # fmt: skip
 
 
+def print_trajectories(by_slice: dict) -> None:
+    titles = ["trajectories", "turns", "next tool", "next call", "finishes", "goes on", "whole"]
+    print(f"\n| {' | '.join(titles)} |\n|---|{'--:|' * (len(titles) - 1)}")
+    for name, row in by_slice.items():
+        keys = ("next_tool_accuracy", "next_call_exact_match", "finish", "goes_on", "trajectory_exact_match")
+        cells = [share(row[key]) for key in keys]
+        print(f"| {SLICES.get(name, name)} | {row['next_tool_accuracy']['n']} | {' | '.join(cells)} |")
+
+
 def print_retrieval(retrieval: dict) -> None:
-    print("\n| retrieval, spoken | NDCG@1 | NDCG@3 | NDCG@5 | MRR | recall@5 |\n|---|--:|--:|--:|--:|--:|")
+    asked = next((name for name in ("spoken", "own_split", *SLICES) if name in retrieval["agent_tuning"]), "validation")
+    titles = [f"retrieval, {asked.replace('_', ' ')}", "NDCG@1", "NDCG@3", "NDCG@5", "MRR", "recall@5"]
+    print(f"\n| {' | '.join(titles)} |\n|---|{'--:|' * (len(titles) - 1)}")
     for name, by_slice in retrieval.items():
-        if "spoken" in by_slice:
-            row = by_slice["spoken"]
+        if asked in by_slice:
+            row = by_slice[asked]
             cells = [share(row[key]) for key in ("ndcg_at_3", "ndcg_at_5", "mrr", "recall_at_5")]
             print(f"| {name} | {with_interval(row['ndcg_at_1'])} | {' | '.join(cells)} |")
 

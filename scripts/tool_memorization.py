@@ -1,17 +1,17 @@
 """First training stage: give each tool a token, and learn which token a description stands for (ToolGen, stage 1).
 
-reads   params.yaml (catalog, model, tool_memorization, train), data/prepared/tool_memorization.json; for a model made
-        from scratch also the training queries, from which its tokenizer is trained
+reads   params.yaml (catalog, model, tool_memorization, train), data/prepared/: the tools' descriptions; the training
+        queries and what is to be written, from which the tokenizer of a model made from scratch is trained
 writes  models/tool_memorization/, metrics/tool_memorization.json, plots/tool_memorization/
 
 About fifteen seconds for the default model on two cores.
 """
 
-from toolgen import catalog, checkpoints, console, conversations, params, records
-from toolgen.numbers import normalise
+from toolgen import catalog, checkpoints, console, conversations, params, records, schemas, turns
 from toolgen.training import devices, stages
 
-ROWS, QUERIES = "data/prepared/tool_memorization.json", "data/prepared/agent_tuning.json"
+ROWS, QUERIES = "data/prepared/tool_memorization.json", "data/prepared/retrieval_training.json"
+ANSWERS = "data/prepared/agent_tuning.json"
 
 
 def main() -> None:
@@ -19,10 +19,13 @@ def main() -> None:
     settings, train = options.model, options.train
     devices.spread(train.num_processes, train.accelerate_config)
     tools = catalog.load(options.catalog)
-    rows = records.read_json(ROWS)
+    schemas.check(tools)
+    rows, answers = records.read_json(ROWS), records.read_json(ANSWERS)
     if settings.base_model == checkpoints.FROM_SCRATCH:
-        texts = [normalise(row["query"]) for row in records.read_json(QUERIES)]
-        texts += [normalise(row["description"]) for row in rows]
+        read = conversations.reader_for(tools)
+        texts = [read(turns.asked(row)) for row in records.read_json(QUERIES)]
+        texts += [read(row["description"]) for row in rows]
+        texts += [] if tools.properties else list(conversations.written(answers, tools))
         shape = checkpoints.Shape(
             settings.vocab_size, settings.hidden_size, settings.intermediate_size, settings.num_layers,
             settings.num_heads,
@@ -31,7 +34,7 @@ def main() -> None:
     else:
         dtype = settings.dtype if settings.lora_r else "float32"  # small steps are lost in weights of bfloat16
         model, tokenizer = checkpoints.base(settings.base_model, settings.revision, settings.quantization, dtype)
-    new_ids = checkpoints.add_tool_tokens(model, tokenizer, tools)
+    new_ids = checkpoints.add_tool_tokens(model, tokenizer, tools, any("observations" in row for row in answers))
     if settings.lora_r:
         model = checkpoints.add_adapter(
             model, new_ids, settings.lora_r, settings.lora_alpha, settings.lora_dropout, settings.quantization

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-STAGES = ("generate", "refine", "prepare", "tool_memorization", "retrieval_training", "agent_tuning", "evaluate")
+STAGES = ("generate", "refine", "prepare", "tool_memorization", "retrieval_training", "agent_tuning", "evaluate",
+          "export", "add_tools")
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -50,8 +51,9 @@ def tiny_params() -> dict:
     params["model"] |= {
         "vocab_size": 600, "hidden_size": 32, "intermediate_size": 64, "num_layers": 1, "num_heads": 2
     }  # fmt: skip
-    for stage in ("tool_memorization", "retrieval_training", "agent_tuning"):
-        params[stage] |= {"num_epochs": 1}
+    params["export"] |= {"rows": 20}
+    for stage in ("tool_memorization", "retrieval_training", "agent_tuning", "add_tools"):
+        params[stage] |= {"num_epochs": 1, "min_steps": 0}
     return params
 
 
@@ -62,8 +64,9 @@ def make_project(folder: Path) -> Path:
     shutil.copytree(ROOT / "profiles", folder / "profiles")
     for name in ("phrases", "prompts"):
         shutil.copytree(ROOT / "data" / name, folder / "data" / name)
-    for name in ("data/catalog.json", "data/general.jsonl", "data/.gitignore", "models/.gitignore", ".gitignore",
-                 ".dvcignore", "dvc.yaml"):  # fmt: skip
+    for name in ("data/catalog.json", "data/general.jsonl", "data/examples.jsonl", "data/.gitignore",
+                 "data/added/catalog.json", "data/added/examples.jsonl",
+                 "models/.gitignore", ".gitignore", ".dvcignore", "dvc.yaml"):  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     write_params(folder, tiny_params())
@@ -111,7 +114,7 @@ def catalog_path() -> Path:
     return ROOT / "data/catalog.json"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_copy(catalog_path: Path):
     """A function that makes the same small model of random weights again, with the car's tool tokens in it."""
     from toolgen import catalog, checkpoints
@@ -131,3 +134,26 @@ def small_copy(catalog_path: Path):
 def small(small_copy):
     """A small checkpoint of random weights."""
     return small_copy()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Headless Chromium that reaches this machine alone and logs what it asks for; in CI it has to be there."""
+    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if None in programs:
+        reason = "needs Debian's chromium and chromium-driver: apt-get install chromium chromium-driver"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    for argument in ("--headless=new", "--disable-dev-shm-usage", "--hide-scrollbars",
+                     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+                     "--proxy-server=127.0.0.1:9"):  # fmt: skip
+        options.add_argument(argument)
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(programs[1]))
+    yield driver
+    driver.quit()

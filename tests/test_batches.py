@@ -17,7 +17,7 @@ from transformers import (
 
 from toolgen.conversations import CALL, Conversation
 from toolgen.training import batches, loop
-from toolgen.training.batches import IGNORED, BadTraining, Encoder, packed, padded
+from toolgen.training.batches import IGNORED, BadTraining, Encoder, Noise, packed, padded
 
 ROWS = [
     Conversation("open my window", CALL, (("<<WINDOW_POS&&set>>", (" front left", " 10")),)),
@@ -94,9 +94,26 @@ def test_labels_are_the_completion_and_its_end(encode):
 
 def test_a_tool_token_that_the_model_lacks_is_a_clear_stop(encode):
     with pytest.raises(BadTraining, match="<<SEAT_MASSAGE&&set>> is no tool token"):
-        list(batches.lengths([Conversation("massage", CALL, (("<<SEAT_MASSAGE&&set>>", ()),))], encode))
+        batches.fitting([Conversation("massage", CALL, (("<<SEAT_MASSAGE&&set>>", ()),))], encode)
 
 
 def test_a_completion_beyond_max_length_is_a_clear_stop(small):
     with pytest.raises(BadTraining, match="max_length"):
-        list(batches.lengths(ROWS, Encoder(small.tokenizer, max_length=3)))
+        batches.fitting(ROWS[:1], Encoder(small.tokenizer, max_length=3))
+
+
+def test_a_row_too_long_is_left_out(small, encode):
+    long = Conversation("all", CALL, tuple((token, ()) for token in ["<<RANGE_REMAINING&&get>>"] * 70))
+    kept, lengths = batches.fitting([ROWS[0], long], encode)
+    assert kept == [ROWS[0]] and lengths == [sum(map(len, encode.plain(ROWS[0])))]
+
+
+def test_what_is_copied_from_a_query_is_never_noise(small_copy):
+    tokenizer = small_copy().tokenizer
+    tokenizer.init_kwargs["verbatim"] = True
+    encode = Encoder(tokenizer, 64, Noise(split_words=0.5, word_dropout=0.5))
+    row = Conversation("open the window", CALL, (("<<RANGE_REMAINING&&get>>", (" window",)),))
+    (window,) = tokenizer(" window", add_special_tokens=False)["input_ids"]
+    for _ in range(10):
+        prompt, completion = encode(row)
+        assert window in prompt and window in completion

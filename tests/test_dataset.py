@@ -6,7 +6,7 @@ import datasets
 import pytest
 
 from toolgen import catalog as catalogs
-from toolgen.dataset import query_and_calls, row
+from toolgen.dataset import MOST_FUNCTIONS, WITHOUT_CAR, calls_are_known, query_and_calls, read, row
 
 ROOT = Path(__file__).parents[1]
 CATALOG = catalogs.load(ROOT / "data/catalog.json")
@@ -76,7 +76,7 @@ def test_the_catalog_stands_in_the_rows_where_it_is_wanted():
     assert sorted(area["id"] for area in window["areas"]) == sorted(
         area.id for area in CATALOG.property_names["WINDOW_POS"].areas
     )
-    assert written(0, catalogs.build([{"name": "horn"}], [])) == instruction
+    assert written(0, catalogs.build([{"name": "horn"}], [])) == WITHOUT_CAR
 
 
 @pytest.mark.parametrize("catalog_in_row", (False, True))
@@ -96,3 +96,36 @@ def test_it_loads_with_datasets(tmp_path, monkeypatch, catalog_in_row):
     assert loaded.num_rows == 9
     assert [json.loads(text) for text in loaded["end_state"]][:2] == [{"P": {"0": 10}}, {"P": {"1": 21.5}}]
     assert query_and_calls(loaded[1])[1][0]["arguments"]["value"] == 21.5
+
+
+HISTORY = [
+    {"role": "user", "content": "is it far"},
+    {"role": "assistant", "content": None, "tool_calls": [FUEL]},
+    {"role": "tool", "content": "20 litres"},
+    {"role": "assistant", "content": "Twenty litres are left."},
+]
+STEP = {"thought": "the window first", **WINDOW, "observation": "open"}
+
+
+@pytest.mark.parametrize(("calls", "more"), [
+    ([WINDOW], {"history": HISTORY}),
+    ([WINDOW], {"accept": [[WINDOW], [FUEL]]}),
+    ([], {"relevant_tools": ["WINDOW_POS&&set"], "history": HISTORY}),
+    ([WINDOW, WINDOW], {"steps": [STEP, STEP], "final_answer": "It is open.", "relevant_tools": ["WINDOW_POS&&set"]}),
+    ([], {"steps": [], "final_answer": ""}),
+])  # fmt: skip
+def test_what_imported_examples_know_goes_there_and_back(calls, more):
+    written = row("and now?", calls, None, "train", "own_split", CATALOG, random.Random(0), more=more)
+    found = read(json.loads(json.dumps(written)))
+    assert found == {"query": "and now?", "calls": calls, **more}
+    assert calls_are_known(found) == ("relevant_tools" not in more or "steps" in more)
+
+
+def test_a_large_catalog_stands_in_a_row_in_part():
+    functions = [{"name": f"tool {number}"} for number in range(100)]
+    call, other = {"name": "tool 99", "arguments": {}}, {"name": "tool 98", "arguments": {}}
+    more = {"accept": [[call], [other]], "relevant_tools": ["tool 97"]}
+    tools = catalogs.build(functions, [])
+    written = row("go", [call], None, "train", "own_split", tools, random.Random(0), more=more)
+    names = [tool["function"]["name"] for tool in written["tools"]]
+    assert len(names) == len(set(names)) == MOST_FUNCTIONS and {"tool 97", "tool 98", "tool 99"} <= set(names)

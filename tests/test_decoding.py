@@ -92,7 +92,7 @@ def test_random_weights_write_json_arguments_that_fit_and_whole_calls_alone(ordi
     decoder = Decoder(ordinary, no_call_threshold=1000.0)
     decoder.max_tokens = 60
     named = set()
-    for seed in range(8):
+    for seed in range(24):
         shake(ordinary.model, seed, std=1.0)
         for calls in decoder.calls([f"request {seed} {i}" for i in range(6)], batch_size=4):
             for call in calls:

@@ -92,7 +92,7 @@ def test_masks_are_those_of_the_whole_tokenizer():
     tools = catalog.build([{"name": "f", "parameters": {"type": "object", "properties": {"a": {}, "b": {}}}}], [])
     found, draw = Grammar(tokenizer_for(tools), tools), random.Random(0)
     [behind] = found.start.next.values()
-    state, whole = behind.opened(), grammar.Schema(behind.grammar, from_tokenizer(found.tokenizer)).opened()
+    state, whole = behind.opened(), grammar.Schema(behind.grammar, lambda: from_tokenizer(found.tokenizer)).opened()
     for _ in range(60):
         allowed = state.allowed()
         assert allowed == whole.allowed()

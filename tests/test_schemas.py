@@ -25,7 +25,7 @@ def walks(grammar: str, tokenizer, count: int = 12, limit: int = 150) -> list[st
     draw = random.Random(0)
     matcher, found = LLMatcher(from_tokenizer(tokenizer), LLMatcher.grammar_from_lark(grammar)), []
     for _ in range(count):
-        state, ids = Written(matcher.deep_copy()), []
+        state, ids = Written(matcher.deep_copy(), len(tokenizer)), []
         while len(ids) < limit and (allowed := [i for i in state.allowed() if i != tokenizer.eos_token_id]):
             ends = [i for i in allowed if i in closing]
             ids.append(draw.choice(ends if ends and draw.random() < 0.4 else allowed))

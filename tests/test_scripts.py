@@ -282,7 +282,9 @@ def test_scores_before_an_evaluation(bare):
     assert "make evaluate" in refused(bare, "scores")
 
 
-@pytest.mark.parametrize("name", (*STAGES, "predict", "scores", "compare", "report", "export_data"))
+@pytest.mark.parametrize(
+    "name", (*STAGES, "predict", "serve", "scores", "compare", "report", "import_data", "export_data", "push_hub")
+)
 def test_every_script_opens_with_what_it_does(name):
     source = (ROOT / f"scripts/{name}.py").read_text(encoding="utf-8")
     assert source.startswith('"""') and "\nreads " in source

@@ -25,6 +25,7 @@ ACCESSOR = {  # data type of a property -> the type in its accessors' names, and
     "FloatArray": ("FloatArray", {"type": "array", "items": {"type": "number"}}),
 }
 ACCESSOR_NAME = re.compile(f"(get|set)({'|'.join(name for name, _ in ACCESSOR.values())})Property")
+CAPITAL, BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])"), re.compile(r"[\W_]+")  # where a name falls into words
 NAMED_ALONE = ("sunroof", "trunk")  # areas that "all" leaves out
 
 
@@ -113,6 +114,12 @@ class Tool:
         return f"<<{self.name}>>"
 
     @property
+    def meaning(self) -> str:
+        """Its description; without one its name in words."""
+        words = BETWEEN_WORDS.sub(" ", CAPITAL.sub(" ", self.name)).strip()
+        return self.description.strip() or words or self.name
+
+    @property
     def writes(self) -> bool:
         return "value" in self.parameters.get("properties", {})
 
@@ -134,6 +141,10 @@ class Catalog:
     @cached_property
     def function_names(self) -> frozenset[str]:
         return frozenset(function["name"] for function in self.functions)
+
+    @cached_property
+    def function_of(self) -> dict[str, dict]:
+        return {function["name"]: function for function in self.functions}
 
     @cached_property
     def property_names(self) -> dict[str, Property]:
@@ -158,29 +169,49 @@ def load(path: str | Path) -> Catalog:
     Raises BadRecord, in one line, for a file of another form, an unknown type, a duplicate tool or a property without
     areas.
     """
-    path = Path(path)
+    return build(**_document(Path(path)), source=str(path))
+
+
+def extended(path: str | Path, added: str | Path) -> dict:
+    """The catalog of `path` with that of `added` behind it, as a file holds it: {"functions", "properties"}.
+
+    A function that both have alike, such as an accessor, is there once. Raises BadRecord where a name is taken, or
+    where nothing is new.
+    """
+    old, new = _document(Path(path)), _document(Path(added))
+    before = build(**old, source=str(path))
+    _check_form(**new, source=str(added))
+    known = before.function_of
+    functions = [function for function in new["functions"] if function != known.get(function["name"])]
+    taken = [item["name"] for item in functions if item["name"] in known]
+    taken += [item["name"] for item in new["properties"] if item["name"] in before.property_names]
+    document = {key: [*old[key], *more] for key, more in (("functions", functions), ("properties", new["properties"]))}
+    if not taken:
+        after = build(**document, source=str(added))
+        taken = [tool.name for tool in before.tools if after.by_name.get(tool.name) != tool]
+    if taken:
+        raise BadRecord(f"{added}: the catalog has {taken[0]} already: give the new one another name")
+    if len(after.tools) == len(before.tools):
+        raise BadRecord(f"{added}: no tool that the catalog does not have")
+    return document
+
+
+def _document(path: Path) -> dict:
+    """{"functions", "properties"}, the plain records that `build` takes."""
     if path.is_dir():
         functions = read_json(path / "car_property_functions.json")
         properties = [_from_cartool(item) for item in read_json(path / "vehicle_properties.json")]
         functions = [function | {"parameters": _json_schema(function["parameters"])} for function in functions]
-    else:
-        document = read_json(path)
-        if not isinstance(document, dict) or "functions" not in document:
-            raise BadRecord(f"{path}: expected an object with the keys functions and, for a car, properties")
-        functions, properties = document["functions"], document.get("properties", [])
-    return build(functions, properties, str(path))
+        return {"functions": functions, "properties": properties}
+    document = read_json(path)
+    if not isinstance(document, dict) or "functions" not in document:
+        raise BadRecord(f"{path}: expected an object with the keys functions and, for a car, properties")
+    return {"functions": document["functions"], "properties": document.get("properties", [])}
 
 
 def build(functions: list[dict], properties: list[dict], source: str = "catalog") -> Catalog:
     """Make the catalog's tools out of plain records; `source` opens the error messages."""
-    for kind, items in (("function", functions), ("property", properties)):
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise BadRecord(f"{source}: expected a list of objects, each one a {kind}")
-        if not all(isinstance(item.get("name"), str) for item in items):
-            raise BadRecord(f"{source}: every {kind} needs a name")
-        repeated = [name for name, count in Counter(item["name"] for item in items).items() if count > 1]
-        if repeated:
-            raise BadRecord(f"{source}: duplicate {kind} {', '.join(repeated)}")
+    _check_form(functions, properties, source)
     parsed = tuple(_property(item, source) for item in properties)
     known = {function["name"] for function in functions}
     tools = []
@@ -200,6 +231,17 @@ def build(functions: list[dict], properties: list[dict], source: str = "catalog"
         if not (parsed and ACCESSOR_NAME.fullmatch(name)):
             tools.append(Tool(name, function.get("description") or "", parameters, name))
     return Catalog(tuple(functions), parsed, tuple(tools))
+
+
+def _check_form(functions: list[dict], properties: list[dict], source: str) -> None:
+    for kind, items in (("function", functions), ("property", properties)):
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise BadRecord(f"{source}: expected a list of objects, each one a {kind}")
+        if not all(isinstance(item.get("name"), str) for item in items):
+            raise BadRecord(f"{source}: every {kind} needs a name")
+        repeated = [name for name, count in Counter(item["name"] for item in items).items() if count > 1]
+        if repeated:
+            raise BadRecord(f"{source}: duplicate {kind} {', '.join(repeated)}")
 
 
 def _property(item: dict, source: str) -> Property:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,9 +26,8 @@ from transformers import (
 from transformers.utils import logging
 
 from . import catalog as catalogs
-from .catalog import Catalog
-from .conversations import MARKS, encode_text
-from .numbers import normalise
+from .catalog import Catalog, Tool
+from .conversations import MARKS, STEP_MARKS, VERBATIM, encode_text, reader
 from .records import read_json, write_json
 
 logging.disable_progress_bar()
@@ -38,6 +37,9 @@ INFO, CATALOG = "toolgen.json", "catalog.json"
 END, PAD, UNKNOWN = "<|end|>", "<|pad|>", "<|unknown|>"
 # A number is one token with its space and sign, half degrees are a second one: what is said can be copied whole.
 PIECES = r" ?-?\d{1,3}(?!\d)|\.\d(?!\d)| ?\d| ?[^\s\d.]+|\.|\s+"
+SELDOM = 20  # a name that few rows say is no token, but pieces that other names have too: else it could not be copied
+# Where arguments are JSON a word is the same tokens in the query and between quotes: blanks and marks stand apart.
+JSON_PIECES = r"[\p{L}\p{M}]+(?:_[\p{L}\p{M}]+)*|\d{1,3}(?!\d)|\d|[{}\[\]\":,]+|[^\s\p{L}\p{M}\d{}\[\]\":,]|\s"
 
 
 class BadCheckpoint(ValueError):
@@ -82,7 +84,8 @@ def from_scratch(
 
     A place that takes several words is one token where the model writes it, so that it is one choice.
     """
-    tokenizer = _trained_tokenizer(texts, shape.vocab_size)
+    pieces, seldom = (PIECES, 0) if catalog.properties else (JSON_PIECES, SELDOM)
+    tokenizer = _trained_tokenizer(texts, shape.vocab_size, pieces, seldom)
     places = {f" {place}" for item in catalog.properties if len(item.areas) > 1 for place in item.places}
     tokenizer.add_tokens([
         AddedToken(place, special=True, normalized=False) for place in sorted(places) if place.count(" ") > 1
@@ -104,16 +107,17 @@ def from_scratch(
     return LlamaForCausalLM(config), tokenizer
 
 
-def _trained_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
+def _trained_tokenizer(texts: list[str], vocab_size: int, pieces: str, seldom: int) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+        pre_tokenizers.Split(Regex(pieces), behavior="isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
     ])  # fmt: skip
     tokenizer.decoder = decoders.ByteLevel()
     numbers = [*(f" {number}" for number in range(-10, 131)), " 0.5"] * 50
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
+        min_frequency=seldom,
         special_tokens=[END, PAD, UNKNOWN],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -153,20 +157,40 @@ def base(
     return model, tokenizer
 
 
-def new_tokens(catalog: Catalog) -> list[str]:
-    """What `add_tool_tokens` adds: the task marks, then the tools."""
-    return [*MARKS, *(tool.token for tool in catalog.tools)]
+def new_tokens(catalog: Catalog, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """What `add_tool_tokens` has added to `tokenizer`: the task marks, then the tools."""
+    steps = STEP_MARKS if takes_steps(tokenizer) else ()
+    return [*MARKS, *steps, *(tool.token for tool in catalog.tools)]
 
 
-def add_tool_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, catalog: Catalog) -> list[int]:
-    """Give every tool and every task mark one token of its own; return their ids.
+def takes_steps(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the model of this tokenizer was made for trajectories."""
+    return tokenizer.backend_tokenizer.token_to_id(STEP_MARKS[0]) is not None
 
-    A new row starts as the mean of the rows of the words it stands for: the tool's name and description.
+
+def add_tool_tokens(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, catalog: Catalog, steps: bool = False
+) -> list[int]:
+    """Give every tool and every task mark one token of its own; return their ids. `steps`: those of trajectories too.
+
+    The tokenizer is marked with the way in which its model reads queries, which goes by the catalog.
     """
-    meanings = {mark: mark.strip("<|>") for mark in MARKS}
-    meanings |= {tool.token: f"{tool.name} {tool.description}" for tool in catalog.tools}
+    if not catalog.properties:
+        tokenizer.init_kwargs[VERBATIM] = True  # which is saved with the tokenizer
+    marks = {mark: mark.strip("<|>") for mark in (*MARKS, *(STEP_MARKS if steps else ()))}
+    return add_tokens(model, tokenizer, marks | meanings(catalog.tools))
+
+
+def meanings(tools: Iterable[Tool]) -> dict[str, str]:
+    """What each tool's token stands for, in words."""
+    return {tool.token: f"{tool.name} {tool.description}" for tool in tools}
+
+
+def add_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, meanings: dict[str, str]) -> list[int]:
+    """Give each key of `meanings` one token, whose row starts as the mean of the rows of its words; return the ids."""
+    read = reader(tokenizer)
     words = {
-        token: encode_text(" " + normalise(meaning.replace("_", " ")), tokenizer) for token, meaning in meanings.items()
+        token: encode_text(" " + read(meaning.replace("_", " ")), tokenizer) for token, meaning in meanings.items()
     }
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in meanings])
     if model.get_input_embeddings().num_embeddings < len(tokenizer):
@@ -264,7 +288,7 @@ def _loaded(folder: Path, trainable: bool = False, stage: str | None = None, deq
             raise
         raise BadCheckpoint(f"{folder} cannot be loaded ({str(error).strip().splitlines()[0]})") from None
     vocabulary, rows = tokenizer.get_vocab(), model.get_input_embeddings().weight.shape[0]
-    missing = [token for token in new_tokens(catalog) if vocabulary.get(token, rows) >= rows]
+    missing = [token for token in new_tokens(catalog, tokenizer) if vocabulary.get(token, rows) >= rows]
     if missing:
         raise BadCheckpoint(
             f"{folder} is of another vocabulary: {len(missing)} tokens of its catalog, {missing[0]} first, have no row "

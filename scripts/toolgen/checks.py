@@ -17,6 +17,7 @@ REASONS = (
     "bad_type", "out_of_range", "not_in_enum", "not_executable",
     "duplicate", "near_duplicate", "leaks_evaluation", "mixed_phrases", "judge",
 )  # fmt: skip
+IMPORTED = "imported"  # the teacher whose replies are examples that others wrote
 MAX_REPLY = 64 * 1024  # characters
 MAX_DEPTH = 32  # levels; what json reads without trouble may still be too deep for a later reader's stack
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
@@ -51,7 +52,7 @@ def parse_reply(text: str) -> dict:
         dumps(reply).encode("utf-8")  # half of a surrogate pair, which no UTF-8 file can hold, ends here
     except (ValueError, RecursionError) as error:
         raise Rejected("not_json", str(error)) from None
-    if _deeper_than(MAX_DEPTH, reply):
+    if deeper_than(MAX_DEPTH, reply):
         raise Rejected("bad_form", f"nested deeper than {MAX_DEPTH} levels")
     check_query(reply.get("query"))
     _check_form(reply.get("answers"))
@@ -227,9 +228,10 @@ def _check_form(calls: object) -> None:
             raise Rejected("bad_form", f"answer {number} needs a text as its name and an object as its arguments")
 
 
-def _deeper_than(levels: int, value: object) -> bool:
+def deeper_than(levels: int, value: object) -> bool:
+    """Whether lists and objects of a JSON value lie within each other more than `levels` deep."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(levels == 0 or _deeper_than(levels - 1, element) for element in inner)
+    return any(levels == 0 or deeper_than(levels - 1, element) for element in inner)
 
 
 def _argument_types(call: dict, catalog: Catalog) -> dict[str, object]:

@@ -5,7 +5,7 @@ a model that knows its grammar pays next to nothing for being bound to it.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,16 @@ from .grammar import Grammar, Node, State
 MAX_TOKENS = 64  # of one completion
 MAX_JSON_TOKENS = 256  # of one completion, where arguments are JSON
 MAX_PROMPT = 256
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is new in the answer to one row of a batch: the calls of one more tool, or the end of the answer."""
+
+    row: int
+    calls: list[dict]
+    generated_tokens: int  # of the row so far; the end counts
+    over: bool
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class Decoder:
         self.grammar = Grammar(checkpoint.tokenizer, checkpoint.catalog)
         self.no_call_threshold = no_call_threshold
         self.max_tokens = MAX_TOKENS if all(tool.vehicle_property for tool in self.catalog.tools) else MAX_JSON_TOKENS
+        self._opening = self._tensor([*self.grammar.start.next, self.grammar.end])
         self._allowed: dict[Node, torch.Tensor] = {}
 
     def calls(self, queries: list[str], batch_size: int, constrained: bool = True) -> list[list[dict] | None]:
@@ -65,6 +76,38 @@ class Decoder:
             for i, ids in zip(rows, self._greedy(prompts, constrained), strict=True):
                 found[i] = self._text(ids)
         return found
+
+    def prompt(self, query: str) -> list[int]:
+        """Token ids of a query and the mark that asks for its calls. One of MAX_PROMPT tokens may have been cut."""
+        return self._prompt(query, CALL)
+
+    @torch.inference_mode()
+    def stream(self, prompts: list[list[int]], opening: Sequence[Collection[int]] = ()) -> Iterator[Piece]:
+        """The constrained answers to one batch of prompts as they are written: calls once they are whole.
+
+        Where `opening` holds token ids of tools for a row, its answer begins with one of them.
+        """
+        written: list[list[int]] = [[] for _ in prompts]  # behind the calls that are whole
+        done, counts = [False] * len(prompts), [0] * len(prompts)
+        going = set(range(len(prompts)))
+        for step in self._steps(prompts, constrained=True, opening=opening):
+            for row, index, state in step:
+                counts[row] += 1
+                over = index == self.grammar.end
+                if over or (written[row] and index in self.grammar.tools):
+                    yield Piece(row, self._said(written[row], done[row]), counts[row], over)
+                    written[row] = []
+                if over:
+                    going.remove(row)
+                else:
+                    written[row].append(index)
+                    done[row] = state.done
+        for row in sorted(going):  # the limit has cut them
+            yield Piece(row, self._said(written[row], done[row]), counts[row], True)
+
+    def _said(self, ids: list[int], done: bool) -> list[dict]:
+        """The calls of one tool; none where its text was cut."""
+        return (self.read(self._text(ids)) or []) if done else []
 
     @torch.inference_mode()
     def parts(self, query: str) -> Iterator[tuple[str, str]]:
@@ -100,7 +143,7 @@ class Decoder:
     def no_call_scores(self, queries: list[str], batch_size: int) -> list[float]:
         """log P(end) - log P(best tool) where the answer to each query begins; what `no_call_threshold` cuts."""
         found = [0.0] * len(queries)
-        tools = self._indices(self.grammar.start)[:-1]
+        tools = self._opening[:-1]
         for rows, logits in self._first_logits(queries, CALL, batch_size):
             scores = logits[:, self.grammar.end] - logits[:, tools].amax(1)
             for i, score in zip(rows, scores.tolist(), strict=True):
@@ -116,14 +159,27 @@ class Decoder:
             found[rows] = logits.float().log_softmax(-1)[:, columns].cpu()
         return found
 
-    def ranked_tools(self, texts: list[str], mark: str, batch_size: int) -> list[list[str]]:
-        """Tool names for each text, best first, by the probability of their token behind `mark`."""
-        names = [tool.name for tool in self.catalog.tools]
-        order = self.tool_scores(texts, mark, batch_size).argsort(dim=-1, descending=True, stable=True)
-        return [[names[i] for i in row] for row in order.tolist()]
+    @torch.inference_mode()
+    def ranked_tools(self, texts: list[str], mark: str, batch_size: int, k: int | None = None) -> list[list[str]]:
+        """The names of the `k` best tools for each text, or of all, by the probability of their token behind `mark`.
 
-    def described(self, descriptions: list[str], batch_size: int) -> list[list[str]]:
-        return self.ranked_tools(descriptions, DESCRIBE, batch_size)
+        With `k` no more than one batch of scores is held, however many texts and tools there are.
+        """
+        names = [tool.name for tool in self.catalog.tools]
+        if k is None:
+            order = self.tool_scores(texts, mark, batch_size).argsort(dim=-1, descending=True, stable=True)
+            return [[names[i] for i in row] for row in order.tolist()]
+        columns = torch.tensor(list(self.grammar.tools), device=self.model.device)
+        found: list[list[str]] = [[] for _ in texts]
+        for rows, logits in self._first_logits(texts, mark, batch_size):
+            best = logits[:, columns].topk(min(k, len(names))).indices
+            for i, row in zip(rows, best.tolist(), strict=True):
+                found[i] = [names[column] for column in row]
+        return found
+
+    def described(self, descriptions: list[str], batch_size: int) -> list[str]:
+        """The tool that each description stands for."""
+        return [best for [best] in self.ranked_tools(descriptions, DESCRIBE, batch_size, k=1)]
 
     def retrieved(self, queries: list[str], batch_size: int, beams: int | None = None) -> list[list[str]]:
         """Tool names for each query, best first.
@@ -180,8 +236,13 @@ class Decoder:
             return [ids[:count] for ids, count in zip(written, complete, strict=True)]
         return written
 
-    def _steps(self, prompts: list[list[int]], constrained: bool) -> Iterator[list[tuple[int, int, State]]]:
-        """After each pass of the model (row, token id, the state it leads to) of every row that has not ended."""
+    def _steps(
+        self, prompts: list[list[int]], constrained: bool, opening: Sequence[Collection[int]] = ()
+    ) -> Iterator[list[tuple[int, int, State]]]:
+        """After each pass of the model (row, token id, the state it leads to) of every row that has not ended.
+
+        The first token of a row is one of those in `opening`, where it has any for the row.
+        """
         read = padding.inputs(prompts, self.tokenizer.pad_token_id, self.model.device)
         cache = DynamicCache(config=self.model.config)
         states: list[tuple[int, State]] = [(row, self.grammar.start) for row in range(len(prompts))]
@@ -189,6 +250,11 @@ class Decoder:
             logits = self.model(**read, past_key_values=cache, logits_to_keep=1).logits[:, -1]
             if constrained and number == 0 and self.no_call_threshold:
                 logits[:, self.grammar.end] -= self.no_call_threshold
+            for row, ids in enumerate(opening if number == 0 else ()):
+                if ids:
+                    barred = torch.ones_like(logits[row], dtype=torch.bool)
+                    barred[list(ids)] = False
+                    logits[row, barred] = float("-inf")
             likeliest = logits.argmax(-1).tolist()
             step = [
                 (row, *(self._bound(index, state, logits[i]) if constrained else (index, state)))
@@ -208,10 +274,10 @@ class Decoder:
         """The best token that may follow `state`, and the state it leads to; `index` is the best of all."""
         following = self._following(state, index)
         if following is None:
-            allowed = self._indices(state)
-            if not len(allowed):  # llguidance has met a limit of its own: the call is over, and is not said
+            best = [allowed[logits[allowed].argmax()] for allowed in self._indices(state) if len(allowed)]
+            if not best:  # llguidance has met a limit of its own: the call is over, and is not said
                 return self.grammar.end, state
-            index = int(allowed[logits[allowed].argmax()])
+            index = int(max(best, key=lambda choice: logits[choice]))
             following = self._following(state, index)
         return index, following
 
@@ -220,11 +286,15 @@ class Decoder:
             return state if state.done else None
         return self.grammar.step(state, index)
 
-    def _indices(self, state: State) -> torch.Tensor:
-        """The token ids that may follow a state; of a state of the trie they are looked up once."""
-        if isinstance(state, Node) and state in self._allowed:
-            return self._allowed[state]
-        found = torch.tensor(self.grammar.allowed(state), dtype=torch.long, device=self.model.device)
-        if isinstance(state, Node):
-            self._allowed[state] = found
-        return found
+    def _indices(self, state: State) -> list[torch.Tensor]:
+        """The token ids that may follow a state: those that go on with its call, of a state of the trie looked up
+        once; and where the call may end, one list for all states of what opens the next call or ends the answer."""
+        if state is self.grammar.start:
+            return [self._opening]
+        if isinstance(state, Node) and state not in self._allowed:
+            self._allowed[state] = self._tensor(state.allowed())
+        own = self._allowed[state] if isinstance(state, Node) else self._tensor(state.allowed())
+        return [own, self._opening] if state.done else [own]
+
+    def _tensor(self, ids: list[int]) -> torch.Tensor:
+        return torch.tensor(ids, dtype=torch.long, device=self.model.device)

@@ -44,10 +44,20 @@ def masked_calls(calls: list[dict]) -> str:
     return dumps(shapes)
 
 
-def group_of(calls: list[dict], rule: str) -> str:
-    """Only queries of one group can be near-duplicates: by "calls", those whose masked calls agree; by "seed", all."""
+def group_of(calls: list[dict], rule: str, more: dict = {}) -> str:  # noqa: B006
+    """Only queries of one group can be near-duplicates: by "calls", those whose masked calls agree; by "seed", all.
+
+    `more` is what an imported example knows beside its calls: what came before must be the same, and where the tools
+    alone are known they stand for the calls.
+    """
     assert rule in ("calls", "seed"), rule
-    return masked_calls(calls) if rule == "calls" else ""
+    named = [] if calls else [{"name": name, "arguments": {}} for name in more.get("relevant_tools", ())]
+    return (masked_calls(calls or named) if rule == "calls" else "") + before(more)
+
+
+def before(more: dict) -> str:
+    """The earlier turns of a query as one text; the empty text where there are none."""
+    return dumps(more["history"]) if more.get("history") else ""
 
 
 def _masked_value(key: str, value: object) -> object:

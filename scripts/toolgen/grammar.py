@@ -2,13 +2,15 @@
 
 The call text of bound tools is a small finite language, compiled once to a trie of token ids: tool token, then the
 tokens of a place where there is a choice, then the tokens of a value. Where the values are too many to list, and for
-the JSON arguments of ordinary tools, llguidance follows the JSON Schema.
+the JSON arguments of ordinary tools, llguidance follows the JSON Schema, from when a tool is first called: what a
+catalog of any size costs before is one entry of the trie a tool.
 """
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
@@ -46,28 +48,31 @@ class Node:
 
 @dataclass(eq=False)
 class Schema:
-    """The place in the trie where a grammar of llguidance takes over."""
+    """The place in the trie where a grammar of llguidance takes over. It is made when it is first opened.
 
-    grammar: str
-    tokenizer: LLTokenizer
+    `grammar` and `tokenizer` are functions, since each takes milliseconds or more.
+    """
+
+    grammar: Callable[[], str]
+    tokenizer: Callable[[], LLTokenizer]
     part = TOOL
 
     @cached_property
     def _matcher(self) -> LLMatcher:
-        return LLMatcher(self.tokenizer, LLMatcher.grammar_from_lark(self.grammar))
+        return LLMatcher(self.tokenizer(), LLMatcher.grammar_from_lark(self.grammar()))
 
     def opened(self) -> "Written":
-        return Written(self._matcher.deep_copy())
+        return Written(self._matcher.deep_copy(), self.tokenizer().vocab_size)
 
 
 class Written:
     """What is written so far under a grammar of llguidance, the tool token alone at first. It changes as it steps."""
 
-    def __init__(self, matcher: LLMatcher):
-        self._matcher, self.part = matcher, TOOL
+    def __init__(self, matcher: LLMatcher, vocab_size: int):
+        self._matcher, self._vocab_size, self.part = matcher, vocab_size, TOOL
 
     def step(self, index: int) -> "Written | None":
-        if self._matcher.validate_tokens([index]) != 1:
+        if index >= self._vocab_size or self._matcher.validate_tokens([index]) != 1:
             return None
         self._matcher.consume_token(index)
         self.part = ARGUMENTS
@@ -95,12 +100,19 @@ State = Node | Schema | Written
 class Grammar:
     """What call texts over a catalog look like in token ids.
 
-    Raises BadRecord for a tool whose name or schema cannot be followed, or that has no token in the tokenizer.
+    Raises BadRecord for a tool whose name cannot be followed, or that has no token in the tokenizer; `step` does for
+    one whose schema cannot be followed, for which `schemas.check` keeps a tool from being trained.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, catalog: Catalog):
-        self.tokenizer, self.end = tokenizer, tokenizer.eos_token_id
-        self.tools = {self._token(tool): tool for tool in catalog.tools}
+        self.tokenizer, self.end, unknown = tokenizer, tokenizer.eos_token_id, tokenizer.unk_token_id
+        ids = tokenizer.convert_tokens_to_ids([tool.token for tool in catalog.tools])
+        self.tools = dict(zip(ids, catalog.tools, strict=True))
+        for index, tool in zip(ids, catalog.tools, strict=True):
+            if index is None or index == unknown:
+                raise BadRecord(f"the tokenizer has no token for the tool {tool.name}")
+            if not calltext.TOKEN.fullmatch(tool.token):
+                raise BadRecord(f"{tool.name!r} cannot be called: the name of a tool is not empty and holds no < or >")
         self.start = Node(TOOL, done=True)
         for index in sorted(self.tools):
             tool = self.tools[index]
@@ -119,19 +131,11 @@ class Grammar:
             return more
         return [*([] if state is self.start else more), *self.start.next, self.end]
 
-    def _token(self, tool: Tool) -> int:
-        index = self.tokenizer.convert_tokens_to_ids(tool.token)
-        if index is None or index == self.tokenizer.unk_token_id:
-            raise BadRecord(f"the tokenizer has no token for the tool {tool.name}")
-        if not calltext.TOKEN.fullmatch(tool.token):
-            raise BadRecord(f"{tool.name!r} cannot be called: the name of a tool is not empty and holds no < or >")
-        return index
-
     def _behind(self, tool: Tool) -> State:
         """What may stand behind the tool's token."""
         item = tool.vehicle_property
         if item is None:
-            return Schema(schemas.arguments_grammar(tool.name, tool.parameters), self._llguidance)
+            return Schema(partial(schemas.arguments_grammar, tool.name, tool.parameters), lambda: self._llguidance)
         root = Node(TOOL)
         several = len(item.areas) > 1
         ends = {place: self._path(root, place, PLACE) if several else root for place in item.places}
@@ -163,15 +167,17 @@ class Grammar:
             ids = encode_part(f" {place}", self.tokenizer) if len(item.areas) > 1 else []
             found = _ranges(item, areas)
             places.append((ids, {"allOf": found} if found[1:] else found[0]))
-        return Schema(schemas.places_grammar(tool.name, places), self._llguidance)
+        return Schema(partial(schemas.places_grammar, tool.name, places), lambda: self._llguidance)
 
     @cached_property
     def _llguidance(self) -> LLTokenizer:
-        """Without the tool tokens, which no argument holds: llguidance takes minutes to read 100,000 of them."""
+        """Without the tool tokens, which no argument holds: llguidance takes minutes to read 100,000 of them, and a
+        mask is to be no longer than the rest of the vocabulary."""
         described = json.loads(self.tokenizer.backend_tokenizer.to_str())
         described |= {"padding": None, "truncation": None}
         described["added_tokens"] = [known for known in described["added_tokens"] if known["id"] not in self.tools]
-        return LLTokenizer(json.dumps(described), n_vocab=len(self.tokenizer), eos_token=self.end)
+        last = max(index for index in self.tokenizer.get_vocab().values() if index not in self.tools)
+        return LLTokenizer(json.dumps(described), n_vocab=last + 1, eos_token=self.end)
 
 
 def _may_be_asked_for(tool: Tool) -> bool:

@@ -63,6 +63,15 @@ def normalise(query: str) -> str:
     return text[:MAX_LENGTH].rstrip()
 
 
+def verbatim(query: str) -> str:
+    """The query as a model reads it whose tools take words as they were said: one blank wherever there are blanks.
+
+    Case, units and digits stay, so that arguments can be copied; at most MAX_LENGTH characters.
+    """
+    text = unicodedata.normalize("NFC", query[:MAX_LENGTH])
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
 def _numbers(words: list[str]) -> list[str]:
     """Number words as digits: `twenty two and a half` -> `22.5`."""
     out: list[str] = []

@@ -16,7 +16,7 @@ Rate = Annotated[float, Field(gt=0)]
 
 
 PROFILES = Path("profiles")
-PROFILED = ("model", "train", "tool_memorization", "retrieval_training", "agent_tuning")
+PROFILED = ("model", "train", "tool_memorization", "retrieval_training", "agent_tuning", "add_tools")
 
 
 class BadParams(ValueError):
@@ -86,7 +86,8 @@ class Requests(Section):
 
 
 class Generate(Section):
-    teacher: Literal["offline", "gemini", "openai"]
+    teacher: Literal["offline", "gemini", "openai", "imported"]
+    source: str
     num_samples: Count
     seed: int
     offline: Offline
@@ -97,7 +98,7 @@ class Generate(Section):
     def _a_budget_in_money_needs_prices(self) -> "Generate":
         models = {self.paid.model, self.paid.judge} - {None}
         missing = sorted(models - set(self.requests.prices))
-        if self.teacher != "offline" and self.requests.budget_money is not None and missing:
+        if self.teacher not in ("offline", "imported") and self.requests.budget_money is not None and missing:
             raise PydanticCustomError("prices", "requests.budget_money needs requests.prices of {models}",
                                       {"models": ", ".join(missing)})  # fmt: skip
         return self
@@ -146,6 +147,7 @@ class Train(Section):
 
 class Training(Section):
     num_epochs: Annotated[float, Field(ge=0)]
+    min_steps: Count
     batch_size: Positive
     max_length: Positive
     optimizer: Literal["muon", "adamw"]
@@ -161,11 +163,28 @@ class Training(Section):
     seed: int
 
 
+class RetrievalTraining(Training):
+    num_epochs_alone: Annotated[float, Field(ge=0)]
+
+
 class Evaluate(Section):
     batch_size: Positive
     embedding_model: str | None
     prompt_method: bool
     seed: int
+
+
+class Export(Section):
+    format: Literal["merged", "gguf", "onnx"]
+    quantization: Literal["q8_0"] | None
+    rows: Positive
+    min_agreement: Share
+
+    @model_validator(mode="after")
+    def _quantization_is_of_gguf(self) -> "Export":
+        if self.quantization and self.format != "gguf":
+            raise PydanticCustomError("format", "quantization is of the format gguf alone: set it to null")
+        return self
 
 
 class Params(Section):
@@ -176,9 +195,11 @@ class Params(Section):
     model: Model
     train: Train
     tool_memorization: Training
-    retrieval_training: Training
+    retrieval_training: RetrievalTraining
     agent_tuning: Training
     evaluate: Evaluate
+    add_tools: Training
+    export: Export
 
     @model_validator(mode="after")
     def _shards_need_adamw(self) -> "Params":
@@ -241,7 +262,7 @@ def _mistake(item: dict) -> str:
         return f"{name} is not a parameter"
     if item["type"] == "missing":
         return f"{name} is missing"
-    if item["type"] in ("secret", "mix", "prices", "shards"):  # the value is too long to show, or must not be
+    if item["type"] in ("secret", "mix", "prices", "shards", "format"):  # the value is too long to show, or must not be
         return f"{name}: {item['msg']}"
     value = item["input"]
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value):

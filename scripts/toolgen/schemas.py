@@ -7,10 +7,11 @@ arguments that the schema does not name, and what no reader could hold, numbers 
 import json
 import re
 import sys
-from functools import cache
+from functools import lru_cache
 
 from llguidance import LLMatcher
 
+from .catalog import Catalog
 from .records import BadRecord
 
 LARGEST = 2**53 - 1  # whole numbers beyond it are read differently by different readers (RFC 8259, section 6)
@@ -21,6 +22,13 @@ OTHER_THAN_ASCII = re.compile(r"\\[WD]|\[\^[^\]]*\\[wd]")  # in JSON Schema \W h
 NO_BLANK = {"pattern": r"^[^\s<>]*$"}  # of a bound tool's text: its words end at blanks, and `<<` opens the next tool
 # Without \u and \/ no key that the schema names comes again in disguise, nor half of a surrogate pair.
 STYLE = {"whitespace_flexible": False, "json_allowed_escapes": '"\\bfnrt'}
+
+
+def check(catalog: Catalog) -> None:
+    """Raises BadRecord for the first ordinary tool that decoding cannot follow. A millisecond or two for each."""
+    for tool in catalog.tools:
+        if tool.vehicle_property is None:
+            arguments_grammar(tool.name, tool.parameters)
 
 
 def arguments_grammar(name: str, parameters: dict) -> str:
@@ -61,7 +69,7 @@ def _checked(name: str, grammar: str) -> str:
     return grammar
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _fault(grammar: str) -> str:
     """What llguidance says against a grammar; a millisecond or two, so tools of one schema share it."""
     return LLMatcher.validate_grammar(LLMatcher.grammar_from_lark(grammar))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..catalog import Catalog
 from . import answers, metrics, scoring, uncertainty
 
-SLICES = ("seen_phrasing", "heldout_phrasing", "heldout_combination", "spoken", "spoken_noisy")
+SLICES = ("seen_phrasing", "heldout_phrasing", "heldout_combination", "spoken", "spoken_noisy", "own_split")
 RIGHT_OR_WRONG = ("exact_match", "tool_accuracy")  # by McNemar's test
 SHARES = ("soft_accuracy", "ndcg_at_5")  # by the paired bootstrap
 REAL = 0.05
@@ -69,10 +69,12 @@ def differences(
 
 
 def _row_scores(rows: list[dict], predictions: list[dict], tools: Catalog) -> dict[str, list[float]]:
-    given = [answers.of_text(row["calls"], tools) for row in predictions]
+    called = [(row, own["calls"]) for row, own in zip(rows, predictions, strict=True) if "accept" in row]
+    given = [answers.of_text(text, tools) for _, text in called]
     scores = {
-        measure: scoring.row_scores(measure, rows, given, tools)
+        measure: scoring.row_scores(measure, [row for row, _ in called], given, tools)
         for measure in ("exact_match", "tool_accuracy", "soft_accuracy")
+        if called
     }
     ranks = [row["ranks"] for row in predictions if row.get("ranks")]
     if ranks:

@@ -4,7 +4,7 @@ import numpy as np
 
 from . import metrics
 
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the classifier; 0 is the model alone
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # of the classifier; 0 is the model alone
 LEAST = 1e-9  # a probability whose logarithm is taken is no less
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from ..car import Car, Refused
 from ..catalog import Catalog
+from ..splits import OWN, SEEN
 from . import metrics, uncertainty
 from .answers import Answer
 
@@ -21,6 +22,11 @@ def slices(rows: list[dict]) -> dict[str, list[int]]:
         if row["slice"] in SPOKEN:
             found["spoken"].append(i)
     return dict(sorted(found.items()))
+
+
+def headline(by_slice: dict) -> dict:
+    """What stands under the slice to go by: the spoken set, or rows that their source held out, or else."""
+    return next((by_slice[name] for name in ("spoken", OWN, SEEN) if name in by_slice), {})
 
 
 # -------------------------------------------------------------------------------------------- retrieval
@@ -53,8 +59,10 @@ RETRIEVAL_MEASURES: dict[str, Callable[[list[str], set[str]], float]] = {
 
 
 def relevant_tools(row: dict, tools: Catalog) -> set[str]:
-    """The tools of the first accepted list of calls."""
-    return {tools.tool_of(call).name for call in row["accept"][0]}
+    """The tools that a row names; those of its steps; or those of the first accepted list of calls."""
+    if "relevant_tools" in row:
+        return set(row["relevant_tools"])
+    return {tools.tool_of(call).name for call in (row["steps"] if "steps" in row else row["accept"][0])}
 
 
 def relevant_ranks(row: dict, ranked: list[str], tools: Catalog) -> list[int]:

@@ -1,13 +1,13 @@
-"""MetaTool (HowieHwong/MetaTool): queries, and the one or two tools that each needs. There are no arguments.
+"""MetaTool (HowieHwong/MetaTool): queries, and the tool that each needs. There are no arguments.
 
 a clone         dataset/plugin_des.json, dataset/big_tool_des.json   {name: description}
                 dataset/data/all_clean_data.csv                      Query,Tool
-                dataset/data/multi_tool_query_golden.json            [{"query", "tool": [name, name]}]
 a ready split   tools.jsonl                                          {"name", "description"}
-                train.jsonl, test.jsonl, test_multi.jsonl            {"query", "relevant_tools": [name]}
+                train.jsonl, test.jsonl                              {"query", "relevant_tools": [name]}
 
-Rows of the csv that ask the same are one query with all their tools. A tenth of the queries, by their hash, and all
-of the second file are for evaluation.
+Rows of the csv that ask the same are one query with all their tools. A tenth of the queries, by their hash, are for
+evaluation, and a fortieth for validation, which a ready split keeps among its training rows. The 497 queries for two
+tools are left out: none are for training.
 """
 
 import csv
@@ -22,8 +22,8 @@ from . import reading
 from .imported import Imported, check, merged
 from .reading import bad
 
-SINGLE, MULTI = "all_clean_data.csv", "multi_tool_query_golden.json"  # the source of an example
-FILES = {"train.jsonl": ("train", SINGLE), "test.jsonl": ("eval", SINGLE), "test_multi.jsonl": ("eval", MULTI)}
+QUERIES = "all_clean_data.csv"
+FILES = {"train.jsonl": ("train", "validation"), "test.jsonl": ("eval",)}
 NO_ARGUMENTS = {"type": "object", "properties": {}}
 
 
@@ -40,8 +40,8 @@ def read(source: Path) -> Imported:
     notes: list[str] = []
     imported = Imported(merged(_tools(described), notes), [], notes)
     tools = imported.catalog()
-    for place, query, split, names, origin in rows:
-        example = {"query": query, "split": split, "relevant_tools": names, "source": origin}
+    for place, query, split, names in rows:
+        example = {"query": query, "split": split, "relevant_tools": names}
         check(example, tools, place)
         imported.examples.append(example)
     return imported
@@ -51,18 +51,17 @@ def write(imported: Imported, folder: Path) -> list[str]:
     """Write a ready split; returns notes on what the form cannot hold."""
     records.write_jsonl(folder / "tools.jsonl", ({"name": tool["name"], "description": tool["description"]}
                                                  for tool in imported.functions))  # fmt: skip
-    held = [example for example in imported.examples if "relevant_tools" in example]
-    for name, origin in FILES.items():
-        rows = [row for row in held if (row.get("split"), row.get("source", SINGLE)) == origin]
-        records.write_jsonl(folder / name, ({key: row[key] for key in ("query", "relevant_tools")} for row in rows))
-    missing = len(imported.examples) - sum(
-        (row.get("split"), row.get("source", SINGLE)) in FILES.values() for row in held
-    )
-    return [f"{missing:,} examples of other splits, or without relevant_tools, left out"] if missing else []
+    held = [example for example in imported.examples if "relevant_tools" in example and "split" in example]
+    for name, own in FILES.items():
+        rows = ({key: row[key] for key in ("query", "relevant_tools")} for row in held if row["split"] in own)
+        records.write_jsonl(folder / name, rows)
+    missing = len(imported.examples) - len(held)
+    return [f"{missing:,} examples without a split, or without relevant_tools, left out"] if missing else []
 
 
-def is_test(query: str) -> bool:
-    return int(hashlib.sha1(query.lower().encode()).hexdigest(), 16) % 10 == 0
+def split_of(query: str) -> str:
+    place = int(hashlib.sha1(query.lower().encode()).hexdigest(), 16)
+    return "eval" if place % 10 == 0 else "validation" if place % 40 == 1 else "train"
 
 
 def _described(folder: Path) -> Iterator[tuple[str, object, object]]:
@@ -83,25 +82,23 @@ def _tools(described: Iterator[tuple[str, object, object]]) -> Iterator[tuple[st
         yield place, {"name": name, "description": description or "", "parameters": NO_ARGUMENTS}
 
 
-def _ready(source: Path) -> Iterator[tuple[str, object, str, object, str]]:
-    for name, (split, origin) in FILES.items():
-        if name != "test_multi.jsonl" or (source / name).is_file():
-            for place, row in reading.lines(source / name):
-                yield place, row.get("query"), split, row.get("relevant_tools"), origin
+def _ready(source: Path) -> Iterator[tuple[str, object, str, object]]:
+    for name, own in FILES.items():
+        for place, row in reading.lines(source / name):
+            query = row.get("query")
+            split = split_of(query) if isinstance(query, str) else own[0]
+            yield place, query, split if split in own else own[0], row.get("relevant_tools")
 
 
-def _rows(folder: Path) -> Iterator[tuple[str, object, str, object, str]]:
-    """Place, query, split, tools and source of every query; in the order of the split's files."""
+def _rows(folder: Path) -> Iterator[tuple[str, object, str, object]]:
+    """Place, query, split and tools of every query; in the order of the split's files."""
     asked: dict[str, tuple[str, set[str]]] = {}
-    for place, query, tool in _csv(folder / SINGLE):
+    for place, query, tool in _csv(folder / QUERIES):
         asked.setdefault(query.strip(), (place, set()))[1].add(tool)
-    for test in (False, True):
+    for own in FILES.values():
         for query, (place, names) in asked.items():
-            if is_test(query) == test:
-                yield place, query, "eval" if test else "train", sorted(names), SINGLE
-    if (folder / MULTI).is_file():
-        for place, row in reading.items(reading.document(folder / MULTI), str(folder / MULTI)):
-            yield place, row.get("query"), "eval", row.get("tool"), MULTI
+            if (split := split_of(query)) in own:
+                yield place, query, split, sorted(names)
 
 
 def _csv(path: Path) -> Iterator[tuple[str, str, str]]:

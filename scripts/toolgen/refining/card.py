@@ -5,6 +5,8 @@ https://huggingface.co/docs/hub/datasets-cards
 
 import yaml
 
+from ..checks import IMPORTED
+
 OWN_LICENSE = "apache-2.0"  # of the phrase bank, and so of what the offline teacher writes
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
          (10_000_000, "1M<n<10M"))  # fmt: skip
@@ -15,8 +17,8 @@ def card(figures: dict, coverage: dict[str, dict[str, int]], license_: str | Non
     rows of each split that call it; `license_` is None where the offline teacher alone wrote them."""
     kept, total = figures["kept"], sum(figures["kept"].values())
     header = {
-        "license": license_ or OWN_LICENSE,
-        "language": ["en"],
+        "license": license_ or ("other" if IMPORTED in figures["teachers"] else OWN_LICENSE),
+        **({} if IMPORTED in figures["teachers"] else {"language": ["en"]}),
         "task_categories": ["text-generation"],
         "tags": ["function-calling", "tool-use"],
         "size_categories": [next((name for limit, name in SIZES if total < limit), "n>10M")],
@@ -37,7 +39,7 @@ def card(figures: dict, coverage: dict[str, dict[str, int]], license_: str | Non
         "`metadata` is `train` or `eval` (which holds validation too), `split` and `slice` say more. `end_state` is "
         "JSON text: what the calls leave different in the car, property by area. `tools` has the functions, "
         "`messages` the developer's, the user's and the assistant's, with `tool_calls`. It loads with "
-        '`datasets.load_dataset("json", data_files="dataset.jsonl")`.', "",
+        '`datasets.load_dataset("json", data_files="dataset.jsonl")`.', "", *_more(figures["teachers"]),
         "## Coverage", "", "Rows that call each property or tool at least once.", "",
         *_table("property or tool", coverage),
         *_table("reason of rejection", {name: {"replies": count} for name, count in figures["rejected"].items()}),
@@ -49,6 +51,8 @@ def card(figures: dict, coverage: dict[str, dict[str, int]], license_: str | Non
 
 
 def _terms(teachers: dict[str, int], license_: str | None) -> str:
+    if list(teachers) == [IMPORTED]:
+        return f"Imported: the terms are those of the source{f', {license_}' if license_ else ''}."
     others = [name for name in teachers if name != "offline"]
     if not others:
         return f"Written offline from the project's own phrase bank: {license_ or OWN_LICENSE}."
@@ -56,6 +60,16 @@ def _terms(teachers: dict[str, int], license_: str | None) -> str:
         f"License: {license_}, as `refine.license` says. What {' and '.join(others)} wrote is under the terms of that "
         "service, model or source as well; some of them restrict the training of other models."
     )
+
+
+def _more(teachers: dict[str, int]) -> list[str]:
+    if IMPORTED not in teachers:
+        return []
+    return [
+        "Earlier turns stand before the query, which is the user's last message. Behind it an answer in several steps "
+        "has each call with what the tool gave back, and a last text. `accept` has all right answers where there are "
+        "several, `relevant_tools` the tools where the source does not tell the calls.", "",
+    ]  # fmt: skip
 
 
 def _table(title: str, rows: dict[str, dict[str, int]]) -> list[str]:

@@ -5,9 +5,9 @@ Rows are read as they were written, and compared by the rule of `duplicates` alo
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..duplicates import NearDuplicates, group_of, masked_words, without_commas, without_numbers
+from ..duplicates import NearDuplicates, before, group_of, masked_words, without_commas, without_numbers
 
 SPOKEN = "spoken"  # the split of the spoken set, which is nobody's to divide
 
@@ -18,12 +18,13 @@ class Leak(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """`own`: whether the row brought its split along."""
+    """`own`: whether the row brought its split along; `more`: what else it knows, as in `group_of`."""
 
     split: str
     own: bool
     query: str
     calls: list[dict]
+    more: dict = field(default_factory=dict)
 
 
 def audit(rows: Callable[[], Iterable[Row]], spoken: list[dict], threshold: float, rule: str) -> dict:
@@ -39,7 +40,8 @@ def audit(rows: Callable[[], Iterable[Row]], spoken: list[dict], threshold: floa
 
     def forms(row: Row) -> tuple[str, list[str], str]:
         text = without_numbers(row.query)
-        return without_commas(text), masked_words(text, row.calls), group_of(row.calls, rule)
+        shape = without_commas(text) + before(row.more)
+        return shape, masked_words(text, row.calls), group_of(row.calls, rule, row.more)
 
     def remember(row: Row) -> None:
         shape, words, group = forms(row)

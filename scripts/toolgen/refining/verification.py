@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from .. import calltext, splits
 from ..catalog import Catalog, Tool
-from ..checks import Rejected, check_example, check_verdict, parse_reply, repair_call
-from ..duplicates import NearDuplicates, group_of, masked_words, without_commas, without_numbers
+from ..checks import IMPORTED, Rejected, check_verdict, parse_reply
+from ..dataset import MORE
+from ..duplicates import NearDuplicates, before, group_of, masked_words, without_commas, without_numbers
+from . import brought
 
 
 @dataclass(frozen=True)
@@ -25,26 +27,24 @@ def verified(reply: dict, rules: Rules) -> dict:
 
     An example has its id, query, calls and end state; `slice`, the kind of row it can be; `split`, if it brings one
     along; `place`, the position of its masked query, by which it is split; `words` and `group`, by which it is
-    compared; and the names of its repairs. All of it is JSON.
+    compared; the names of its repairs; and, of an imported example, `more` of what it knows. All of it is JSON.
     """
     written: object = reply["text"]
     try:
-        written = parse_reply(reply["text"])
-        query = written["query"]
-        repaired = [repair_call(call, rules.catalog) for call in written["answers"]]
-        calls = [call for call, _ in repaired]
-        end_state = check_example(query, calls, rules.catalog)
+        imported = reply["teacher"] == IMPORTED
+        written = brought.parsed(reply["text"], rules.catalog) if imported else parse_reply(reply["text"])
+        found = brought.calls_of(written, rules.catalog, MORE if imported else ())
         check_verdict(written)
-        brought = reply.get("split")
-        slice_ = slice_of(calls, written.get("phrases", []), rules) if brought is None else splits.OWN
+        query, calls, more, split = written["query"], found["calls"], found["more"], reply.get("split")
+        slice_ = slice_of(calls, written.get("phrases", []), rules) if split is None else splits.OWN
     except Rejected as fault:
         return rejection(reply["id"], fault.reason, fault.detail, written)
     text = without_numbers(query)
     return {
-        "id": reply["id"], "query": query, "calls": calls, "end_state": end_state,
-        "slice": slice_, "split": brought, "place": splits.position(rules.seed, without_commas(text)),
-        "words": masked_words(text, calls), "group": group_of(calls, rules.dedupe),
-        "repairs": [name for _, done in repaired for name in done],
+        "id": reply["id"], "query": query, "calls": calls, "end_state": found["end_state"],
+        "slice": slice_, "split": split, "place": splits.position(rules.seed, without_commas(text) + before(more)),
+        "words": masked_words(text, calls), "group": group_of(calls, rules.dedupe, more),
+        "repairs": found["repairs"], **({"more": more} if more else {}),
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from .parts import Card, Score, Section, Table, plain, score, words
 
 MODEL = "agent_tuning"
 SLICES = (
-    "spoken", "spoken_dev", "spoken_test", "spoken_noisy", "heldout_phrasing", "heldout_combination", "seen_phrasing",
+    "spoken", "spoken_dev", "spoken_test", "spoken_noisy", "own_split", "heldout_phrasing", "heldout_combination", "seen_phrasing",
     "validation",
 )  # fmt: skip
 KINDS = "exact_match_by_kind"
@@ -49,7 +49,7 @@ def headline(scores: dict | None, timing: dict | None) -> Section:
     if scores is None:
         return Section("Headline", missing=[NO_SCORES])
     cards = []
-    for name in ("spoken", "spoken_noisy", "heldout_phrasing", "heldout_combination"):
+    for name in ("spoken", "spoken_noisy", "own_split", "heldout_phrasing", "heldout_combination"):
         if (exact := score(branch(scores, "calls", name).get("exact_match"))) is not None:
             cards.append(Card(f"exact match, {words(name)}", exact.text, detail(exact)))
     named = main_slice(branch(scores, "calls"))
@@ -57,17 +57,15 @@ def headline(scores: dict | None, timing: dict | None) -> Section:
     for key, label in (("abstention_recall", "left alone where no call is wanted"), ("invalid_calls", "invalid calls")):
         if key in found:
             cards.append(Card(f"{label}, {words(named)}", found[key].text, found[key].interval))
-    ranked = {
-        name: value
-        for name in branch(scores, "retrieval")
-        if (value := score(branch(scores, "retrieval", name, "spoken").get("ndcg_at_1")))
-    }
+    retrieval = branch(scores, "retrieval")
+    asked = main_slice(branch(retrieval, MODEL)) or "spoken"
+    ranked = {name: value for name in retrieval if (value := score(branch(retrieval, name, asked).get("ndcg_at_1")))}
     if MODEL in ranked:
         trained = ("tool_memorization", "retrieval_training", MODEL)
         rivals = [name for name in ranked if name not in trained]
         best = max(rivals, key=lambda name: ranked[name].value, default=None)
         beside = f"best peer: {words(best)}, {ranked[best].text}" if best else ""
-        cards.append(Card("retrieval NDCG@1, spoken", ranked[MODEL].text, beside))
+        cards.append(Card(f"retrieval NDCG@1, {words(asked)}", ranked[MODEL].text, beside))
     single = branch(timing, "ms_per_query_single")
     if score(single.get("median")):
         cards.append(Card("one query on one thread", f"{plain(single['median'])} ms", "median"))
@@ -92,6 +90,14 @@ def by_slice(scores: dict | None) -> Section:
         Table("Exact match by slice", (("slice", "text"), *CHART), exact),
         Table("Every measure", (("measure", "text"), *((words(name), "score") for name in names)), rows),
     ])  # fmt: skip
+
+
+def trajectories(scores: dict | None) -> Section:
+    found = {name: measures(branch(scores, "trajectories", name)) for name in slices(branch(scores, "trajectories"))}
+    rows = [(words(key), *(each.get(key) for each in found.values())) for key in next(iter(found.values()), ())]
+    columns = (("measure", "text"), *((words(name), "score") for name in found))
+    lead = "Turn by turn, behind the recorded steps and what their tools gave back."
+    return Section("Trajectories", lead, tables=[Table("Every measure by slice", columns, rows)])
 
 
 def by_kind(scores: dict | None) -> Section:

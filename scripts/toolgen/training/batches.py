@@ -1,12 +1,11 @@
 """Conversations -> the tensors of a training step, padded or packed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from ..conversations import Conversation, encode_completion, encode_prompt
+from ..conversations import VERBATIM, Conversation, encode_completion, encode_prompt
 from ..padding import inputs, left_padded
 
 IGNORED = -100
@@ -38,7 +37,7 @@ class Encoder:
     def __call__(self, conversation: Conversation) -> tuple[list[int], list[int]]:
         (*prompt, mark), completion = self.plain(conversation)
         if self.noise.split_words or self.noise.word_dropout:
-            prompt = self._noisy(prompt)[: max(self.max_length - len(completion), 2) - 1]
+            prompt = self._noisy(prompt, completion)[: max(self.max_length - len(completion), 2) - 1]
         return [*prompt, mark], completion
 
     def plain(self, conversation: Conversation) -> tuple[list[int], list[int]]:
@@ -50,12 +49,18 @@ class Encoder:
             self._read[conversation] = prompt, completion
         return self._read[conversation]
 
-    def _noisy(self, prompt: list[int]) -> list[int]:
-        """Now and then a token in two halves (what BPE dropout does, by a generator that can be seeded) or unknown."""
+    def _noisy(self, prompt: list[int], completion: list[int]) -> list[int]:
+        """Now and then a token in two halves (what BPE dropout does, by a generator that can be seeded) or unknown.
+
+        Where arguments are copied from the query, what is copied stays.
+        """
         split, dropped, unknown = self.noise.split_words, self.noise.word_dropout, self.tokenizer.unk_token_id
+        copied = set(completion) if self.tokenizer.init_kwargs.get(VERBATIM) else ()
         found: list[int] = []
         for token, draw in zip(prompt, torch.rand(len(prompt)).tolist(), strict=True):
-            if draw < split and (ways := self._ways_to_cut(token)):
+            if token in copied:
+                found.append(token)
+            elif draw < split and (ways := self._ways_to_cut(token)):
                 found += ways[int(draw / split * len(ways))]
             elif draw >= 1 - dropped and unknown is not None:
                 found.append(unknown)
@@ -107,18 +112,25 @@ def packed(encode: Encoder, conversations: list[Conversation]) -> dict[str, torc
     }
 
 
-def lengths(conversations: list[Conversation], encode: Encoder) -> Iterator[int]:
-    """The number of tokens of each row. Raises BadTraining for one that cannot be trained on."""
+def fitting(conversations: list[Conversation], encode: Encoder) -> tuple[list[Conversation], list[int]]:
+    """The rows whose completion fits max_length, and the number of tokens of each.
+
+    Raises BadTraining where none fits, and for a row with a token that the model does not have.
+    """
     vocabulary = encode.tokenizer.get_vocab()
+    found, lengths = [], []
     for conversation in conversations:
         unknown = [token for token, _ in conversation.completion if token and token not in vocabulary]
         if unknown:
             raise BadTraining(f"{unknown[0]} is no tool token of this model, but is the answer to "
                               f"{conversation.text[:60]!r}: run `dvc repro` from tool_memorization on")  # fmt: skip
         prompt, completion = encode.plain(conversation)
-        if len(completion) >= encode.max_length:
-            raise BadTraining(
-                f"a completion of {len(completion)} tokens does not fit max_length {encode.max_length}: "
-                f"{conversation.text[:60]!r}"
-            )
-        yield len(prompt) + len(completion)
+        if len(completion) < encode.max_length:
+            found.append(conversation)
+            lengths.append(len(prompt) + len(completion))
+    if not found:
+        raise BadTraining(
+            f"a completion of {len(completion)} tokens does not fit max_length {encode.max_length}: "
+            f"{conversation.text[:60]!r}"
+        )
+    return found, lengths

@@ -32,7 +32,7 @@ class Rows:
 
 def rows(checkpoint: Checkpoint) -> Rows:
     """What `changed` compares with. Old rows are digested only for an adapter, which has to leave them alone."""
-    ids = checkpoint.tokenizer.convert_tokens_to_ids(checkpoints.new_tokens(checkpoint.catalog))
+    ids = checkpoint.tokenizer.convert_tokens_to_ids(checkpoints.new_tokens(checkpoint.catalog, checkpoint.tokenizer))
     with torch.no_grad():
         tables = [table.weight for table in _tables(checkpoint)]
         new = [table[ids].float().cpu() for table in tables]
@@ -52,6 +52,22 @@ def changed(before: Rows, checkpoint: Checkpoint) -> None:
         raise FailedGate("training an adapter has changed rows of tokens that are none of the tools'")
 
 
+def others(checkpoint: Checkpoint, ids: list[int]) -> dict[str, str]:
+    """A digest of every weight, but for the rows `ids` of both tables: what `alone` compares with."""
+    tables = {id(table.weight) for table in _tables(checkpoint)}
+    return {
+        name: _digest(weight.detach(), ids if id(weight) in tables else [])
+        for name, weight in checkpoint.model.named_parameters()
+    }
+
+
+def alone(before: dict[str, str], checkpoint: Checkpoint, ids: list[int]) -> None:
+    """Raises FailedGate unless training has left every weight as it was, but for the rows `ids` of both tables."""
+    moved = [name for name, digest in others(checkpoint, ids).items() if digest != before[name]]
+    if moved:
+        raise FailedGate(f"training the added tools' rows has changed other weights: {', '.join(moved[:3])}")
+
+
 def whole(checkpoint: Checkpoint) -> None:
     """Raises FailedGate unless every tool token has one row, and tables that the configuration ties are one."""
     config = checkpoint.model.config.get_text_config()
@@ -60,7 +76,7 @@ def whole(checkpoint: Checkpoint) -> None:
         raise FailedGate(
             f"{len(checkpoint.tokenizer)} tokens, {entries} rows and a vocab_size of {config.vocab_size} do not agree"
         )
-    for token in checkpoints.new_tokens(checkpoint.catalog):
+    for token in checkpoints.new_tokens(checkpoint.catalog, checkpoint.tokenizer):
         ids = checkpoint.tokenizer(token, add_special_tokens=False)["input_ids"]
         if len(ids) != 1:
             raise FailedGate(f"{token} is {len(ids)} tokens of the tokenizer, not one")

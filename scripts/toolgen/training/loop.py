@@ -29,7 +29,8 @@ WHOLE = "whole"  # where in the work folder a model lies that was trained in sha
 
 @dataclass(frozen=True)
 class Settings:
-    """The knobs of one stage, named as in params.yaml. `batch_size` is what one step of the optimizer sees."""
+    """The knobs of one stage, named as in params.yaml. `batch_size` is what one step of the optimizer sees; there are
+    at least `min_steps` of them, if need be in more than num_epochs."""
 
     num_epochs: float
     batch_size: int
@@ -44,6 +45,7 @@ class Settings:
     split_words: float
     word_dropout: float
     seed: int
+    min_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,8 @@ def train(
     record: Callable[[dict], None] = lambda point: None,
     compute: Compute = Compute(),  # noqa: B008
 ) -> dict:
-    """Train `model` in place on the completions; return {"examples", "steps", "loss"} (mean of the last tenth).
+    """Train `model` in place on the completions; return {"examples", "steps", "loss"} (mean of the last tenth), and
+    "left_out" where some rows are too long for max_length.
 
     Under FSDP, where `model` is left in shards, the trained weights are written to `work`/WHOLE.
     `record` is given each reading: step, loss, learning_rate, tokens_per_second, memory_mb. Goes on from the last
@@ -222,8 +225,11 @@ def train(
     set_seed(settings.seed)
     noise = batches.Noise(settings.split_words, settings.word_dropout)
     encode = batches.Encoder(tokenizer, settings.max_length, noise)
-    lengths = list(batches.lengths(conversations, encode))
-    steps = math.ceil(math.ceil(len(conversations) / settings.batch_size) * settings.num_epochs)
+    count = len(conversations)
+    conversations, lengths = batches.fitting(conversations, encode)
+    left_out = {"left_out": count - len(conversations)} if len(conversations) < count else {}
+    of_epochs = math.ceil(math.ceil(len(conversations) / settings.batch_size) * settings.num_epochs)
+    steps = max(of_epochs, settings.min_steps)
     losses: list[float] = []
 
     def both(point: dict) -> None:
@@ -239,6 +245,7 @@ def train(
     arguments = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.num_epochs,
+        max_steps=steps if steps > of_epochs else -1,
         per_device_train_batch_size=parts // compute.num_processes,
         gradient_accumulation_steps=settings.batch_size // parts,
         activation_checkpointing=compute.gradient_checkpointing,
@@ -282,7 +289,8 @@ def train(
     # With bfloat16 the model computes in it from now on, unlike the one that will be loaded: give it back as it came.
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     tail = losses[-max(len(losses) // 10, 1) :]
-    return {"examples": len(conversations), "steps": steps, "loss": round(sum(tail) / len(tail), 4)}
+    loss = round(sum(tail) / len(tail), 4)
+    return {"examples": len(conversations), "steps": steps, "loss": loss, **left_out}
 
 
 class Rows(torch.utils.data.Dataset):

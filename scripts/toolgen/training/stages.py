@@ -20,14 +20,16 @@ MISTAKES = (checkpoints.BadCheckpoint, loop.BadTraining, gates.FailedGate)
 
 
 def run(
-    stage: str, checkpoint: Checkpoint, rows: list[Conversation], options: Training, train: Train, catalog_path: str
-) -> None:
+    stage: str, checkpoint: Checkpoint, rows: list[Conversation], options: Training, train: Train, catalog_path: str,
+    finish: Callable[[Checkpoint], dict] = lambda checkpoint: {},
+) -> None:  # fmt: skip
     """Train `checkpoint` on `rows`, and write models/<stage>/, metrics/<stage>.json and plots/<stage>/.
 
-    A run that was killed goes on from its work folder. A result that fails a gate replaces nothing.
+    A run that was killed goes on from its work folder. A result that fails a gate replaces nothing. `finish` is one
+    more gate: it is given the trained checkpoint before it is saved, and what it returns joins the metrics.
     """
     if options.num_epochs == 0:
-        skip(stage, checkpoint, catalog_path)
+        skip(stage, checkpoint, catalog_path, f"{stage}.num_epochs is 0")
         return
     if not rows:
         raise loop.BadTraining(f"nothing to train on: {stage} has no rows")
@@ -35,7 +37,7 @@ def run(
     checkpoints.to_device(checkpoint)
     chat = general.read(train.general_data, checkpoint.tokenizer, options.max_length)
     given = general.replayed(rows, chat, train.general_share, options.seed)
-    settings = loop.Settings(**options.model_dump(exclude={"replay"}))
+    settings = loop.Settings(**options.model_dump(exclude={"replay", "num_epochs_alone"}))
     compute = loop.Compute(
         dtype=checkpoint.info.dtype,
         **train.model_dump(include={"num_processes", "device_batch_size", "packing", "gradient_checkpointing",
@@ -59,6 +61,7 @@ def run(
     checkpoint = checkpoints.of_stage(checkpoint, stage)
     gates.changed(before, checkpoint)
     gates.whole(checkpoint)
+    result |= finish(checkpoint)
     checkpoints.save(
         f"models/{stage}", checkpoint, catalog_path,
         check=lambda folder: gates.survives(checkpoint, folder, rows, options.max_length),
@@ -70,17 +73,18 @@ def run(
     seconds = time.monotonic() - started
     records.write_json(f"metrics/timing/{stage}.json", {
         "seconds": round(seconds, 1),
-        "examples_per_second": round(len(given) * options.num_epochs / seconds, 1),
+        "examples_per_second": round(options.batch_size * result["steps"] / seconds, 1),
         "peak_memory_mb": loop.memory_mb(),
     })  # fmt: skip
+    if "left_out" in result:
+        print(f"{stage}: {result['left_out']:,} of them are longer than max_length {options.max_length} and left out")
     print(f"{stage}: {len(given):,} examples, {result['steps']:,} steps, loss {result['loss']} -> models/{stage}")
 
 
-def skip(stage: str, checkpoint: Checkpoint, catalog_path: str) -> None:
-    """Pass `checkpoint` on as it is: a stage that is switched off leaves the same kind of outputs as any other."""
+def skip(stage: str, checkpoint: Checkpoint, catalog_path: str, reason: str) -> None:
+    """Pass `checkpoint` on as it is: a stage without training leaves the same kind of outputs as any other."""
     if devices.main_process():
         checkpoints.save(f"models/{stage}", checkpoints.of_stage(checkpoint, stage), catalog_path)
-        reason = f"{stage}.num_epochs is 0"
         records.write_json(f"metrics/{stage}.json", {"skipped": reason})
         Path(f"plots/{stage}").mkdir(parents=True, exist_ok=True)
         print(f"{stage}: skipped, {reason} -> models/{stage}")
