@@ -17,6 +17,8 @@ two cores.
 import csv
 import time
 
+import numpy as np
+
 from toolgen import calltext, catalog, checkpoints, checks, console, params, records, turns
 from toolgen.decoding import Decoder
 from toolgen.evaluation import (
@@ -24,6 +26,7 @@ from toolgen.evaluation import (
     calibration,
     efficiency,
     embeddings,
+    fusion,
     metrics,
     peers,
     prompting,
@@ -56,7 +59,6 @@ def main() -> None:
                                "model made from scratch cannot read a catalog: set it to false")  # fmt: skip
     decoders = {stage: Decoder(checkpoint) for stage, checkpoint in loaded.items()}
     final = decoders["agent_tuning"]
-    queries = [turns.asked(row) for row in rows]
 
     print("evaluate: memorization and retrieval")
     descriptions = records.read_json(MEMORIZATION)
@@ -64,13 +66,8 @@ def main() -> None:
         stage: memorization_scores(decoders[stage], descriptions, settings)
         for stage in ("tool_memorization", "agent_tuning")
     }}  # fmt: skip
-    rankings = {
-        stage: retrieval.rankings(loaded[stage], queries, settings.batch_size)
-        for stage in ("retrieval_training", "agent_tuning")
-    }
+    rankings = tools_ranked(rows, loaded, records.read_json(RETRIEVAL), tools, settings)
     ranked = rankings["agent_tuning"]
-    training = records.read_json(RETRIEVAL)
-    rankings |= peers.rankings(queries, training, tools, settings.embedding_model, settings.seed)
     scores["retrieval"] = {
         name: scoring.retrieval_scores(rows, ranking, tools, settings.seed) for name, ranking in rankings.items()
     }
@@ -103,6 +100,35 @@ def main() -> None:
     if not called:
         for name, score in scores["retrieval"]["agent_tuning"].items():
             print(f"evaluate: {name} NDCG@5 {score['ndcg_at_5']['value']} of {score['ndcg_at_5']['n']} rows")
+
+
+def tools_ranked(
+    rows: list[dict], loaded: dict[str, checkpoints.Checkpoint], training: list[dict], tools: catalog.Catalog,
+    settings: params.Evaluate,
+) -> dict[str, list[list[str]]]:  # fmt: skip
+    """The names of tools for each row, best first: by the models, by each peer, and by the final model and the
+    classifier together, weighed by the validation rows."""
+    queries = [turns.asked(row) for row in rows]
+    names = [tool.name for tool in tools.tools]
+
+    def named(order: np.ndarray) -> list[list[str]]:
+        return [[names[column] for column in row] for row in order.tolist()]
+
+    scores = {
+        stage: retrieval.scores(loaded[stage], queries, settings.batch_size).numpy()
+        for stage in ("retrieval_training", "agent_tuning")
+    }
+    found = {stage: named(fusion.best_first(own)) for stage, own in scores.items()}
+    found |= peers.rankings(queries, training, tools, settings.embedding_model)
+    margins = peers.margins(queries, training, tools, settings.seed)
+    if margins is not None:
+        found["tfidf_classifier"] = named(fusion.best_first(margins))
+        known = [i for i, row in enumerate(rows) if row["slice"] == "validation"]
+        wanted = [{names.index(name) for name in scoring.relevant_tools(rows[i], tools)} for i in known]
+        if any(wanted):
+            weight = fusion.weight(scores["agent_tuning"][known], margins[known], wanted)
+            found["fused"] = named(fusion.order(scores["agent_tuning"], margins, weight))
+    return found
 
 
 def score_calls(

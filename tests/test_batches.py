@@ -94,18 +94,12 @@ def test_labels_are_the_completion_and_its_end(encode):
 
 def test_a_tool_token_that_the_model_lacks_is_a_clear_stop(encode):
     with pytest.raises(BadTraining, match="<<SEAT_MASSAGE&&set>> is no tool token"):
-        batches.fitting([Conversation("massage", CALL, (("<<SEAT_MASSAGE&&set>>", ()),))], encode)
+        list(batches.lengths([Conversation("massage", CALL, (("<<SEAT_MASSAGE&&set>>", ()),))], encode))
 
 
 def test_a_completion_beyond_max_length_is_a_clear_stop(small):
     with pytest.raises(BadTraining, match="max_length"):
-        batches.fitting(ROWS[:1], Encoder(small.tokenizer, max_length=3))
-
-
-def test_a_row_too_long_is_left_out(small, encode):
-    long = Conversation("all", CALL, tuple((token, ()) for token in ["<<RANGE_REMAINING&&get>>"] * 70))
-    kept, lengths = batches.fitting([ROWS[0], long], encode)
-    assert kept == [ROWS[0]] and lengths == [sum(map(len, encode.plain(ROWS[0])))]
+        list(batches.lengths(ROWS[:1], Encoder(small.tokenizer, max_length=3)))
 
 
 def test_what_is_copied_from_a_query_is_never_noise(small_copy):

@@ -54,15 +54,19 @@ def test_an_embedding_model_ranks_and_copies_as_the_other_peers_do(folder, catal
         for row in training
     ]  # fmt: skip
     queries = [row["query"] for row in training]
-    rankings = peers.rankings(queries, training, tools, folder, seed=0)
+    rankings = peers.rankings(queries, training, tools, folder)
     assert [ranked[0] for ranked in rankings["embedding_training_queries"][:2]] == [open_.name, fan.name]
     for name in ("bm25", "bm25_training_queries", "embedding", "embedding_training_queries"):
         assert all(sorted(ranked) == sorted(tools.by_name) for ranked in rankings[name]), name
-    assert all(len(ranked) == 2 for name in ("nearest_query", "tfidf_classifier") for ranked in rankings[name])
+    assert all(len(ranked) == 2 for ranked in rankings["nearest_query"])
+    margins = peers.margins(queries, training, tools, seed=0)
+    assert [tools.tools[column].name for column in margins.argmax(1)[:2]] == [open_.name, fan.name]
+    never = [column for column, tool in enumerate(tools.tools) if tool.name not in (open_.name, fan.name)]
+    assert (margins[:, never].max(1) < margins.max(1)).all() and (margins[:, never] == margins.min()).all()
     copied = peers.copied_calls(queries, agent, tools, folder)
     assert copied["nearest_query"] == copied["nearest_embedding"]
     assert [len(calls) for calls in copied["nearest_embedding"]] == [1, 1, 0]
-    assert set(peers.rankings(queries, training, tools, None, 0)) == set(rankings) - {
+    assert set(peers.rankings(queries, training, tools, None)) == set(rankings) - {
         "embedding", "embedding_training_queries"}  # fmt: skip
     assert set(peers.copied_calls(queries, agent, tools, None)) == {"nearest_query"}
 

@@ -39,7 +39,7 @@ def test_every_score_has_its_rows_and_an_interval(tiny):
     assert scores["calls"]["spoken"]["invalid_calls"]["value"] == 0.0
     assert scores["calls"]["spoken"]["hallucinated_tools"]["value"] == 0.0
     assert set(scores["retrieval"]) == {"retrieval_training", "agent_tuning", "bm25", "bm25_training_queries",
-                                        "nearest_query", "tfidf_classifier"}  # fmt: skip
+                                        "nearest_query", "tfidf_classifier", "fused"}  # fmt: skip
 
 
 def test_the_prompt_method_is_timed_beside_the_model(tiny):

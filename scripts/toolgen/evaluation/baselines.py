@@ -60,16 +60,18 @@ def nearest_embedding(
     return lambda queries: [train_calls[scores(query).argmax()] for query in queries]
 
 
-def tfidf_classifier(train_queries: list[str], train_labels: list[str] | list[list[str]], seed: int) -> Ranker:
-    """Rank labels by linear support vector machines, one against the rest, over tf-idf.
+def tfidf_margins(
+    train_queries: list[str], train_labels: list[str] | list[list[str]], seed: int
+) -> tuple[list[str], Callable[[list[str]], np.ndarray]]:
+    """The labels, and how far queries lie on the side of each [queries, labels]: linear support vector machines, one
+    against the rest, over tf-idf.
 
     The terms are words and pairs of words, and 2 to 4 characters within a word. A query with several labels is one
-    training row for each. Raises ValueError where the lengths differ or no
-    training query has a word.
+    training row for each. Raises ValueError where the lengths differ or no training query has a word.
     """
     names, queries_of, labels_of = _by_label(train_queries, train_labels)
     if len(names) == 1:
-        return lambda queries: [list(names) for _ in queries]  # scikit-learn declines to learn one class
+        return names, lambda queries: np.zeros((len(queries), 1))  # scikit-learn declines to learn one class
     features = make_union(
         TfidfVectorizer(ngram_range=(1, 2), token_pattern=WORD, sublinear_tf=True, dtype=np.float32),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, dtype=np.float32),
@@ -77,15 +79,13 @@ def tfidf_classifier(train_queries: list[str], train_labels: list[str] | list[li
     model = make_pipeline(features, LinearSVC(random_state=seed))
     model.fit([train_queries[i] for i in queries_of], labels_of)
 
-    def rank(queries: list[str]) -> list[list[str]]:
+    def margins(queries: list[str]) -> np.ndarray:
         if not queries:
-            return []  # scikit-learn declines to predict nothing
+            return np.empty((0, len(names)))  # scikit-learn declines to predict nothing
         scores = model.decision_function(queries)
-        if len(names) == 2:
-            scores = np.stack([-scores, scores], axis=1)  # of two labels only the second has a machine
-        return [_ranking(names, row) for row in scores]
+        return np.stack([-scores, scores], axis=1) if len(names) == 2 else scores  # of two, one machine tells both
 
-    return rank
+    return names, margins
 
 
 def _by_best_document(

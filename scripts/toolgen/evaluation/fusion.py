@@ -9,17 +9,17 @@ LEAST = 1e-9  # a probability whose logarithm is taken is no less
 
 
 def weight(probabilities: np.ndarray, margins: np.ndarray, relevant: list[set[int]]) -> float:
-    """The weight that ranks queries best whose relevant tools (columns) are known.
+    """The weight that ranks queries best whose relevant tools (columns) are known; those that want none do not count.
 
     By NDCG@1, then NDCG@5, then the smaller one. `probabilities` and `margins` are [queries, tools]. Raises ValueError
     without queries.
     """
-    if not relevant:
+    if not any(relevant):
         raise ValueError("no queries to weigh the classifier by")
 
     def quality(candidate: float) -> tuple[float, float]:
         ranked = order(probabilities, margins, candidate).tolist()
-        pairs = list(zip(ranked, relevant, strict=True))
+        pairs = [pair for pair in zip(ranked, relevant, strict=True) if pair[1]]
         return tuple(sum(metrics.ndcg_at_k(*pair, k) for pair in pairs) for k in (1, 5))
 
     return max(WEIGHTS, key=quality)  # of equals the first
@@ -27,5 +27,9 @@ def weight(probabilities: np.ndarray, margins: np.ndarray, relevant: list[set[in
 
 def order(probabilities: np.ndarray, margins: np.ndarray, weight: float) -> np.ndarray:
     """Columns by log P + weight x margin, best first, of equals the first [queries, tools]."""
-    scores = np.log(np.maximum(probabilities, LEAST)) + weight * margins
+    return best_first(np.log(np.maximum(probabilities, LEAST)) + weight * margins)
+
+
+def best_first(scores: np.ndarray) -> np.ndarray:
+    """The columns of each row, the highest score first, of equals the first."""
     return np.argsort(-scores, axis=1, kind="stable")

@@ -1,5 +1,7 @@
 """What the model is measured against, learnt from the same catalog and the same training queries."""
 
+import numpy as np
+
 from .. import turns
 from ..catalog import Catalog
 from ..conversations import calls_of
@@ -10,25 +12,21 @@ MOST_CLASSES = 2000  # tools; a classifier has a machine for each
 
 
 def rankings(
-    queries: list[str], training: list[dict], tools: Catalog, embedding_model: str | None, seed: int
+    queries: list[str], training: list[dict], tools: Catalog, embedding_model: str | None
 ) -> dict[str, list[list[str]]]:
-    """Tools ranked for each query by each peer, from the rows of retrieval_training.json.
+    """Tools ranked for each query by each peer but the classifier, from the rows of retrieval_training.json.
 
     Raises NoEmbeddings where an embedding model is named and cannot be had.
     """
     plain = [normalise(query) for query in queries]
     descriptions, names = descriptions_of(tools), [[tool.name] for tool in tools.tools]
-    asked = [row for row in training if row["relevant_tool_tokens"]]
-    texts = [normalise(turns.asked(row)) for row in asked]
-    labels = [[tools.by_token[token].name for token in row["relevant_tool_tokens"]] for row in asked]
+    texts, labels = _labelled(training, tools)
     rankers = {"bm25": baselines.bm25(descriptions, names)}
-    if asked:
+    if texts:
         rankers |= {
             "bm25_training_queries": baselines.bm25(descriptions + texts, names + labels),
             "nearest_query": baselines.bm25(texts, labels),
         }
-        if len(tools.tools) <= MOST_CLASSES:
-            rankers["tfidf_classifier"] = baselines.tfidf_classifier(texts, labels, seed)
     if embedding_model is not None:
         vectors = embeddings.vectors(embedding_model, [*descriptions, *texts, *plain])
         rankers |= {
@@ -36,6 +34,29 @@ def rankings(
             "embedding_training_queries": baselines.embedding(vectors, descriptions + texts, names + labels),
         }
     return {name: rank(plain) for name, rank in rankers.items()}
+
+
+def margins(queries: list[str], training: list[dict], tools: Catalog, seed: int) -> np.ndarray | None:
+    """How far each query lies on the side of each tool [queries, tools] for a linear classifier over tf-idf.
+
+    A tool that no training query asks for lies below all others. None without training queries, or for too many tools.
+    """
+    texts, labels = _labelled(training, tools)
+    if not texts or len(tools.tools) > MOST_CLASSES:
+        return None
+    known, classifier = baselines.tfidf_margins(texts, labels, seed)
+    found = classifier([normalise(query) for query in queries])
+    every = np.full((len(queries), len(tools.tools)), found.min(initial=0.0) - 1.0)
+    columns = {tool.name: column for column, tool in enumerate(tools.tools)}
+    every[:, [columns[name] for name in known]] = found
+    return every
+
+
+def _labelled(training: list[dict], tools: Catalog) -> tuple[list[str], list[list[str]]]:
+    """The training queries that want tools, and the names of those."""
+    asked = [row for row in training if row["relevant_tool_tokens"]]
+    names = [[tools.by_token[token].name for token in row["relevant_tool_tokens"]] for row in asked]
+    return [normalise(turns.asked(row)) for row in asked], names
 
 
 def copied_calls(

@@ -18,13 +18,6 @@ MAX_STEPS = 8  # tools of one query
 MAX_PROMPT = 256
 
 
-def rankings(checkpoint: Checkpoint, queries: list[str], batch_size: int) -> list[list[str]]:
-    """The names of all tools for each query, best first; of equals the catalog's first."""
-    names = [tool.name for tool in checkpoint.catalog.tools]
-    order = scores(checkpoint, queries, batch_size).argsort(dim=-1, descending=True, stable=True)
-    return [[names[i] for i in row] for row in order.tolist()]
-
-
 @torch.inference_mode()
 def scores(checkpoint: Checkpoint, queries: list[str], batch_size: int) -> torch.Tensor:
     """The score of each tool for each query: queries x tools, float32, 0 to 1."""

@@ -6,8 +6,8 @@ from .parts import Card, Score, Section, Table, plain, score, words
 
 MODEL = "agent_tuning"
 SLICES = (
-    "spoken", "spoken_dev", "spoken_test", "spoken_noisy", "own_split", "heldout_phrasing", "heldout_combination", "seen_phrasing",
-    "validation",
+    "spoken", "spoken_dev", "spoken_test", "spoken_noisy", "own_split", "heldout_phrasing", "heldout_combination",
+    "seen_phrasing", "validation",
 )  # fmt: skip
 KINDS = "exact_match_by_kind"
 NO_SCORES = "There is no metrics/evaluate.json: run `make evaluate`."

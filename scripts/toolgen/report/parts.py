@@ -30,6 +30,7 @@ WORDS = {
     "bm25": "BM25, catalog",
     "bm25_training_queries": "BM25, catalog and training queries",
     "tfidf_classifier": "linear classifier, tf-idf",
+    "fused": "model and linear classifier",
     "nearest_query": "nearest training query",
     "ms": "ms",
     "p95": "95th percentile",

@@ -1,5 +1,6 @@
 """Conversations -> the tensors of a training step, padded or packed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -112,25 +113,18 @@ def packed(encode: Encoder, conversations: list[Conversation]) -> dict[str, torc
     }
 
 
-def fitting(conversations: list[Conversation], encode: Encoder) -> tuple[list[Conversation], list[int]]:
-    """The rows whose completion fits max_length, and the number of tokens of each.
-
-    Raises BadTraining where none fits, and for a row with a token that the model does not have.
-    """
+def lengths(conversations: list[Conversation], encode: Encoder) -> Iterator[int]:
+    """The number of tokens of each row. Raises BadTraining for one that cannot be trained on."""
     vocabulary = encode.tokenizer.get_vocab()
-    found, lengths = [], []
     for conversation in conversations:
         unknown = [token for token, _ in conversation.completion if token and token not in vocabulary]
         if unknown:
             raise BadTraining(f"{unknown[0]} is no tool token of this model, but is the answer to "
                               f"{conversation.text[:60]!r}: run `dvc repro` from tool_memorization on")  # fmt: skip
         prompt, completion = encode.plain(conversation)
-        if len(completion) < encode.max_length:
-            found.append(conversation)
-            lengths.append(len(prompt) + len(completion))
-    if not found:
-        raise BadTraining(
-            f"a completion of {len(completion)} tokens does not fit max_length {encode.max_length}: "
-            f"{conversation.text[:60]!r}"
-        )
-    return found, lengths
+        if len(completion) >= encode.max_length:
+            raise BadTraining(
+                f"a completion of {len(completion)} tokens does not fit max_length {encode.max_length}, raise it: "
+                f"{conversation.text[:60]!r}"
+            )
+        yield len(prompt) + len(completion)

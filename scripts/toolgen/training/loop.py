@@ -203,8 +203,7 @@ def train(
     record: Callable[[dict], None] = lambda point: None,
     compute: Compute = Compute(),  # noqa: B008
 ) -> dict:
-    """Train `model` in place on the completions; return {"examples", "steps", "loss"} (mean of the last tenth), and
-    "left_out" where some rows are too long for max_length.
+    """Train `model` in place on the completions; return {"examples", "steps", "loss"} (mean of the last tenth).
 
     Under FSDP, where `model` is left in shards, the trained weights are written to `work`/WHOLE.
     `record` is given each reading: step, loss, learning_rate, tokens_per_second, memory_mb. Goes on from the last
@@ -225,9 +224,7 @@ def train(
     set_seed(settings.seed)
     noise = batches.Noise(settings.split_words, settings.word_dropout)
     encode = batches.Encoder(tokenizer, settings.max_length, noise)
-    count = len(conversations)
-    conversations, lengths = batches.fitting(conversations, encode)
-    left_out = {"left_out": count - len(conversations)} if len(conversations) < count else {}
+    lengths = list(batches.lengths(conversations, encode))
     of_epochs = math.ceil(math.ceil(len(conversations) / settings.batch_size) * settings.num_epochs)
     steps = max(of_epochs, settings.min_steps)
     losses: list[float] = []
@@ -289,8 +286,7 @@ def train(
     # With bfloat16 the model computes in it from now on, unlike the one that will be loaded: give it back as it came.
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     tail = losses[-max(len(losses) // 10, 1) :]
-    loss = round(sum(tail) / len(tail), 4)
-    return {"examples": len(conversations), "steps": steps, "loss": loss, **left_out}
+    return {"examples": len(conversations), "steps": steps, "loss": round(sum(tail) / len(tail), 4)}
 
 
 class Rows(torch.utils.data.Dataset):

@@ -76,8 +76,6 @@ def run(
         "examples_per_second": round(options.batch_size * result["steps"] / seconds, 1),
         "peak_memory_mb": loop.memory_mb(),
     })  # fmt: skip
-    if "left_out" in result:
-        print(f"{stage}: {result['left_out']:,} of them are longer than max_length {options.max_length} and left out")
     print(f"{stage}: {len(given):,} examples, {result['steps']:,} steps, loss {result['loss']} -> models/{stage}")
 
 
