@@ -38,7 +38,7 @@ import: setup ## take over tools and examples: make import FORMAT=jsonl FROM=fol
 	@test -n "$(FORMAT)" && test -n "$(FROM)" || { echo 'make import needs a format and a source: make import FORMAT=jsonl FROM=folder' >&2; exit 1; }
 	@$(BIN)/python scripts/import_data.py --format "$(FORMAT)" --from "$(FROM)" $(if $(TO),--to "$(TO)")
 
-data-export: setup ## write the dataset, or an import, in another form: make data-export FORMAT=cartool [FROM=data/imported] [TO=folder] (seconds)
+data-export: setup ## write the dataset, or an import, in another form: make data-export FORMAT=cartool [FROM=folder] (seconds)
 	@test -n "$(FORMAT)" || { echo 'make data-export needs a form: make data-export FORMAT=cartool' >&2; exit 1; }
 	@$(BIN)/python scripts/export_data.py --format "$(FORMAT)" $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
@@ -81,7 +81,7 @@ all: setup ## everything: setup, the whole pipeline, the scores as a table (unde
 	$(BIN)/dvc repro
 	@$(BIN)/python scripts/scores.py
 
-test: setup ## run every test (about 15 minutes)
+test: setup ## run every test (about 25 minutes)
 	$(BIN)/python -m pytest
 
 lint: setup ## check the code with ruff (a second)
