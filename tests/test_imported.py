@@ -1,6 +1,7 @@
 """Imported examples through every stage: names of any kind, earlier turns, tools without calls, trajectories."""
 
 import random
+from pathlib import Path
 
 import pytest
 from conftest import make_project, tiny_params, write_params
@@ -15,8 +16,11 @@ import scores
 import tool_memorization
 from toolgen import checkpoints, console, conversations, dataset, records
 from toolgen.decoding import Decoder
+from toolgen.formats import toolbench
 from toolgen.params import BadParams
 
+TOOLBENCH = Path(__file__).parents[2] / "shared/toolbench/data_example"
+STAGES_TRAINED = ("tool_memorization", "retrieval_training", "agent_tuning")
 STAGES = (generate, refine, prepare, tool_memorization, retrieval_training, agent_tuning, evaluate)
 TEXT, NUMBER = {"type": "string"}, {"type": "number"}
 FUNCTIONS = [
@@ -164,6 +168,28 @@ def test_where_only_tools_are_known_the_agent_passes_its_input_on(tmp_path, monk
     assert "calls" not in found and found["retrieval"]["tfidf_classifier"]["seen_phrasing"]["ndcg_at_5"]["n"] > 0
     scores.main()
     assert "retrieval" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not TOOLBENCH.is_dir(), reason=f"{TOOLBENCH} is not here")
+def test_toolbenchs_sample_goes_through_all_three_stages(tmp_path, monkeypatch):
+    found = toolbench.read(TOOLBENCH)
+    folder = lay_out(tmp_path, found.examples)
+    records.write_json(folder / "data/imported/catalog.json", {"functions": found.functions})
+    monkeypatch.chdir(folder)
+    for stage in STAGES:
+        stage.main()
+    prepared = {stage: records.read_json(f"data/prepared/{stage}.json") for stage in STAGES_TRAINED}
+    assert len(found.functions) == len(prepared["tool_memorization"]) == 66
+    rejected = records.read_json("metrics/refine.json")["rejected"]
+    held_out = list(records.read_jsonl("data/prepared/evaluation.jsonl"))
+    trained = [row for row in prepared["agent_tuning"] if "observations" in row]
+    scored = [row for row in held_out if "steps" in row]
+    assert len(found.examples) == len(prepared["retrieval_training"]) + len(held_out) + sum(rejected.values())
+    assert sum("steps" in row for row in found.examples) == 9
+    assert len(trained) + len(scored) == 9 and len(trained) >= 6  # the near-duplicate is a pair
+    for stage in STAGES_TRAINED:
+        assert records.read_json(f"metrics/{stage}.json")["steps"] >= 4
+        assert len(checkpoints.load(f"models/{stage}").catalog.tools) == 66
 
 
 @pytest.mark.parametrize(
