@@ -61,8 +61,8 @@ def headline(scores: dict | None, timing: dict | None) -> Section:
     asked = main_slice(branch(retrieval, MODEL)) or "spoken"
     ranked = {name: value for name in retrieval if (value := score(branch(retrieval, name, asked).get("ndcg_at_1")))}
     if MODEL in ranked:
-        trained = ("tool_memorization", "retrieval_training", MODEL)
-        rivals = [name for name in ranked if name not in trained]
+        own = ("tool_memorization", "retrieval_training", MODEL, "fused")
+        rivals = [name for name in ranked if name not in own]
         best = max(rivals, key=lambda name: ranked[name].value, default=None)
         beside = f"best peer: {words(best)}, {ranked[best].text}" if best else ""
         cards.append(Card(f"retrieval NDCG@1, {words(asked)}", ranked[MODEL].text, beside))

@@ -5,7 +5,8 @@ from typing import Any
 
 from .. import records
 
-STAGES = ("generate", "refine", "prepare", "tool_memorization", "retrieval_training", "agent_tuning", "evaluate")
+STAGES = ("generate", "refine", "prepare", "tool_memorization", "retrieval_training", "agent_tuning", "evaluate",
+          "export", "add_tools")
 TRAINED = STAGES[3:6]
 
 
