@@ -26,14 +26,12 @@ def main() -> None:
         wanted = settings.min_steps * settings.batch_size / settings.num_epochs  # few rows would be learnt by heart
         written = values.varied(written, checkpoint.catalog, int(wanted / len(written)), settings.seed)
     rows = [turn for row in written for turn in agent_turns(row, checkpoint.catalog)]
-    if not rows:
+    retrieved = [retrieval(row) for row in records.read_json(RETRIEVED)]
+    if retrieved and not rows:
         stages.skip("agent_tuning", checkpoint, options.catalog, "no row has calls to learn from")
         return
-    earlier = [
-        [memorization(row) for row in records.read_json(MEMORIZED)],
-        [retrieval(row) for row in records.read_json(RETRIEVED)],
-    ]
-    rows = stages.replayed(rows, earlier, settings.replay, settings.seed)
+    memorized = [memorization(row) for row in records.read_json(MEMORIZED)]
+    rows = stages.replayed(rows, [memorized, retrieved], settings.replay, settings.seed)
     stages.run("agent_tuning", checkpoint, rows, settings, train, options.catalog)
 
 

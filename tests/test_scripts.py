@@ -270,7 +270,8 @@ def test_missing_models(bare):
 def test_empty_training_file(tiny, bare):
     shutil.copytree(tiny / "data/prepared", bare / "data/prepared")
     shutil.copytree(tiny / "models/retrieval_training", bare / "models/retrieval_training")
-    (bare / "data/prepared/agent_tuning.json").write_text("[]\n", encoding="utf-8")
+    for name in ("retrieval_training", "agent_tuning"):
+        (bare / f"data/prepared/{name}.json").write_text("[]\n", encoding="utf-8")
     assert "nothing to train on" in refused(bare, "agent_tuning")
 
 

@@ -553,7 +553,7 @@ def test_killed_at_twenty_moments_and_resumed(tmp_path, monkeypatch):
 
 
 def test_interrupted_it_keeps_what_is_in_flight(project, server):
-    server.latency = 0.3
+    server.latency = 1.0
     write_params(project.folder, project.params)
     run = subprocess.Popen([sys.executable, f"{ROOT}/scripts/generate.py"], cwd=project.folder, stdout=-1, stderr=-1,
                            env=os.environ | {"OPENAI_API_KEY": KEY}, text=True)  # fmt: skip
