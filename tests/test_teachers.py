@@ -645,6 +645,8 @@ def test_no_credential_in_a_base_url(project):
 
 def test_dvc_locks_no_secret_and_no_server(project):
     (project.folder / "scripts").symlink_to(ROOT / "scripts")
+    (project.folder / "data").mkdir(exist_ok=True)
+    (project.folder / "data/examples.jsonl").touch()
     text = (ROOT / "dvc.yaml").read_text()
     (project.folder / "dvc.yaml").write_text(text[: text.index("\n  refine:")] + "\n")
     write_params(project.folder, project.set(num_samples=50).params)
