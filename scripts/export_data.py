@@ -16,12 +16,9 @@ import argparse
 from pathlib import Path
 
 from toolgen import console, dataset, records
-from toolgen.formats import bfcl, cartool, imported, jsonl, mcp, metatool, openai, toolbench, toolgen_files
+from toolgen.formats import imported
+from toolgen.formats.names import FORMATS
 
-FORMATS = {
-    "cartool": cartool, "jsonl": jsonl, "openai": openai, "mcp": mcp, "metatool": metatool,
-    "toolbench": toolbench, "toolgen": toolgen_files, "bfcl": bfcl,
-}  # fmt: skip
 DATASET = "data/refined/dataset.jsonl"
 
 

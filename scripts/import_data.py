@@ -17,12 +17,9 @@ from collections import Counter
 from pathlib import Path
 
 from toolgen import console, records
-from toolgen.formats import bfcl, cartool, imported, jsonl, mcp, metatool, openai, toolbench, toolgen_files
+from toolgen.formats import imported
+from toolgen.formats.names import FORMATS
 
-FORMATS = {
-    "jsonl": jsonl, "openai": openai, "mcp": mcp, "metatool": metatool, "cartool": cartool,
-    "toolbench": toolbench, "toolgen": toolgen_files, "bfcl": bfcl,
-}  # fmt: skip
 OURS = (imported.CATALOG, imported.EXAMPLES, f"{imported.CATALOG}.dvc", f"{imported.EXAMPLES}.dvc", ".gitignore")
 TAKEN = ("data/generated", "data/refined", "data/prepared", "data/ledger", "metrics", "models", "plots")
 MOST_NOTES = 20

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -136,9 +137,9 @@ def small(small_copy):
     return small_copy()
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """Headless Chromium that reaches this machine alone and logs what it asks for; in CI it has to be there."""
+@contextmanager
+def headless(hosts: str):
+    """Headless Chromium that resolves hosts by these rules and logs what it asks for; in CI it has to be there."""
     programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
     if None in programs:
         reason = "needs Debian's chromium and chromium-driver: apt-get install chromium chromium-driver"
@@ -148,8 +149,7 @@ def chromium():
     options = webdriver.ChromeOptions()
     options.binary_location = programs[0]
     for argument in ("--headless=new", "--disable-dev-shm-usage", "--hide-scrollbars",
-                     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-                     "--proxy-server=127.0.0.1:9"):  # fmt: skip
+                     f"--host-resolver-rules={hosts}", "--proxy-server=127.0.0.1:9"):  # fmt: skip
         options.add_argument(argument)
     if os.geteuid() == 0:
         options.add_argument("--no-sandbox")
@@ -157,3 +157,10 @@ def chromium():
     driver = webdriver.Chrome(options, webdriver.ChromeService(programs[1]))
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Chromium that reaches this machine alone."""
+    with headless("MAP * ~NOTFOUND , EXCLUDE 127.0.0.1") as driver:
+        yield driver

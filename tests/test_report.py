@@ -2,14 +2,12 @@
 
 import base64
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import make_project, script
+from conftest import headless, make_project, script
 
 from toolgen.report import change, charts, confusion, evaluation, losses, page, parts, timing, worst
 
@@ -249,24 +247,9 @@ WIDTHS, SCHEMES = (390, 1280), ("light", "dark")
 
 @pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium that can reach no network and logs what it asks for; in CI it has to be there."""
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        reason = "needs Debian's chromium and chromium-driver: apt-get install chromium chromium-driver"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    for argument in ("--headless=new", "--disable-dev-shm-usage", "--hide-scrollbars",
-                     "--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9"):  # fmt: skip
-        options.add_argument(argument)
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(programs[1]))
-    yield driver
-    driver.quit()
+    """Chromium that can reach no network."""
+    with headless("MAP * ~NOTFOUND") as driver:
+        yield driver
 
 
 def shown(driver, path: Path, width: int, scheme: str) -> bytes:
