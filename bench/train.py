@@ -33,6 +33,7 @@ from toolgen import catalog, checkpoints, params, records  # noqa: E402
 from toolgen.conversations import agent, memorization, retrieval  # noqa: E402
 from toolgen.numbers import normalise  # noqa: E402
 from toolgen.training import batches, loop  # noqa: E402
+from toolgen.training.logits import of_completions  # noqa: E402
 
 EXAMPLES, HELD_OUT, SEED_LENGTH = 1024, 256, 512
 LLAMA_1B = LlamaConfig(
@@ -57,7 +58,7 @@ class Clock(TrainerCallback):
 
 
 def completions(rows, encode) -> int:
-    return sum(len(encode(row)[1]) for row in rows)
+    return sum(len(encode.plain(row)[1]) for row in rows)
 
 
 def held_out_loss(model, encode, rows) -> float:
@@ -66,12 +67,13 @@ def held_out_loss(model, encode, rows) -> float:
     total = count = 0.0
     with torch.no_grad():
         for start in range(0, len(rows), 64):
-            batch = batches.padded(encode, rows[start : start + 64])
+            encoded = [encode.plain(row) for row in rows[start : start + 64]]
+            batch = batches.padded(encoded, encode.tokenizer.pad_token_id)
             inputs = {name: value.to(model.device) for name, value in batch.items()}
             labels = inputs.pop("labels")
-            logits = model(**inputs, logits_to_keep=labels.shape[1] + 1, use_cache=False).logits[:, :-1].float()
-            total += cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum").item()
-            count += int(labels.ne(-100).sum())
+            logits = of_completions(model, inputs).float()
+            total += cross_entropy(logits, labels, reduction="sum").item()
+            count += len(labels)
     return total / count
 
 
@@ -80,7 +82,7 @@ def seed_recipe(checkpoint, rows, encode) -> float:
     pad = checkpoint.tokenizer.pad_token_id
 
     def collate(found):
-        ids = [prompt + completion for prompt, completion in map(encode, found)]
+        ids = [prompt + completion for prompt, completion in found]
         ids = torch.tensor([row + [pad] * (SEED_LENGTH - len(row)) for row in ids])
         return {"input_ids": ids, "attention_mask": ids.ne(pad).long(), "labels": ids.clone()}
 
@@ -92,8 +94,9 @@ def seed_recipe(checkpoint, rows, encode) -> float:
         )  # fmt: skip
         clock = Clock()
         trainer = Trainer(
-            checkpoint.model, arguments, train_dataset=loop.Rows(rows), data_collator=collate, callbacks=[clock]
-        )
+            checkpoint.model, arguments, train_dataset=[encode.plain(row) for row in rows], data_collator=collate,
+            callbacks=[clock],
+        )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     seconds, share = clock.share(len(rows))
@@ -102,7 +105,7 @@ def seed_recipe(checkpoint, rows, encode) -> float:
 
 def trl_defaults(checkpoint, rows, encode) -> float:
     """Tokens of completions per second."""
-    pairs = [encode(row) for row in rows]
+    pairs = [encode.plain(row) for row in rows]
     dataset = Dataset.from_list([
         {"input_ids": prompt + completion, "completion_mask": [0] * len(prompt) + [1] * len(completion)}
         for prompt, completion in pairs
@@ -149,17 +152,17 @@ def shares(checkpoint, rows, settings, compute) -> tuple[Counter, dict[str, int]
         setattr(owner, name, timing)
         return call
 
-    def counting(encode, found, collate=batches.padded):
-        batch = collate(encode, found)
+    def counting(found, pad, collate=batches.padded):
+        batch = collate(found, pad)
         tokens["seen"] += batch["input_ids"].numel()
         tokens["real"] += int(batch["attention_mask"].sum())
-        tokens["completions"] += int(batch["labels"].ne(-100).sum())
+        tokens["completions"] += len(batch["labels"])
         return batch
 
     patched = [
         (loop.CompletionTrainer, "training_step", "model"), (loop.MuonWithAdamW, "step", "optimizer"),
         (loop.CompletionTrainer, "log", "logging"), (loop.CompletionTrainer, "_clip_grad_norm", "clipping"),
-        (batches, "padded", "data"),
+        (batches, "padded", "data"), (batches.Rows, "set_epoch", "data"),
     ]  # fmt: skip
     plain = batches.padded
     batches.padded = counting

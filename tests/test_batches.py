@@ -1,5 +1,6 @@
 """Padded and packed batches: labels are completions, and neither padding nor a neighbour changes a loss."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,8 @@ from transformers import (
 
 from toolgen.conversations import CALL, Conversation
 from toolgen.training import batches, loop
-from toolgen.training.batches import IGNORED, BadTraining, Encoder, Noise, packed, padded
+from toolgen.training.batches import BadTraining, Encoder, Noise, OfLikeLength, Rows, packed, padded
+from toolgen.training.logits import of_completions
 
 ROWS = [
     Conversation("open my window", CALL, (("<<WINDOW_POS&&set>>", (" front left", " 10")),)),
@@ -33,12 +35,14 @@ def encode(small):
     return Encoder(small.tokenizer, max_length=64)
 
 
+@pytest.fixture
+def encoded(encode):
+    return [encode.plain(row) for row in ROWS]
+
+
 def loss_of(model, inputs):
     labels = inputs.pop("labels")
-    inputs = {"logits_to_keep": labels.shape[-1] + 1} | inputs
-    logits = model(**inputs, use_cache=False).logits
-    logits = logits[:, :-1] if "attention_mask" in inputs else logits
-    return cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+    return cross_entropy(of_completions(model, inputs), labels, reduction="sum")
 
 
 def architectures(vocab_size):
@@ -47,11 +51,12 @@ def architectures(vocab_size):
     yield Gemma3ForCausalLM(Gemma3TextConfig(vocab_size=vocab_size, sliding_window=4, **SIZES))
 
 
-def test_neither_padding_nor_packing_changes_a_loss_or_a_gradient(encode):
+def test_neither_padding_nor_packing_changes_a_loss_or_a_gradient(encode, encoded):
     torch.manual_seed(0)
+    pad = encode.tokenizer.pad_token_id
     for model in architectures(len(encode.tokenizer)):
         results = []
-        for inputs in ([padded(encode, [row]) for row in ROWS], [padded(encode, ROWS)], [packed(encode, ROWS)]):
+        for inputs in ([padded([row], pad) for row in encoded], [padded(encoded, pad)], [packed(encoded)]):
             model.zero_grad()
             loss = sum(loss_of(model, part) for part in inputs)
             loss.backward()
@@ -63,11 +68,24 @@ def test_neither_padding_nor_packing_changes_a_loss_or_a_gradient(encode):
             assert torch.allclose(gradients, wanted, atol=1e-4 * wanted.abs().max()), type(model)
 
 
-def test_a_packed_row_would_see_its_neighbour_without_positions(encode):
+def test_the_loss_is_that_of_the_completion_alone(encode, encoded):
+    """By transformers' own loss, over all logits, with every label of a prompt ignored."""
+    torch.manual_seed(0)
+    for model in architectures(len(encode.tokenizer)):
+        for prompt, completion in encoded:
+            ids = torch.tensor([prompt + completion])
+            labels = torch.tensor([[-100] * len(prompt) + completion])
+            wanted = model(input_ids=ids, labels=labels).loss * len(completion)
+            found = loss_of(model, padded([(prompt, completion)], encode.tokenizer.pad_token_id))
+            assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
+        assert model(input_ids=ids).logits.shape == (1, ids.shape[1], len(encode.tokenizer)), "the hook is gone again"
+
+
+def test_a_packed_row_would_see_its_neighbour_without_positions(encode, encoded):
     """That the comparison above can fail."""
     torch.manual_seed(0)
     model = next(architectures(len(encode.tokenizer)))
-    right, wrong = packed(encode, ROWS), packed(encode, ROWS)
+    right, wrong = packed(encoded), packed(encoded)
     del wrong["position_ids"]
     assert abs(loss_of(model, right).item() - loss_of(model, wrong).item()) > 1e-3
 
@@ -85,21 +103,50 @@ def test_packed_training_is_padded_training(small_copy, tmp_path):
     assert losses[2] == pytest.approx(losses[0], rel=1e-4)
 
 
-def test_labels_are_the_completion_and_its_end(encode):
+def test_labels_are_the_completion_and_its_end(encode, encoded):
     end = encode.tokenizer.eos_token_id
     tools = encode.tokenizer.convert_tokens_to_ids(["<<PERF_VEHICLE_SPEED&&get>>", "<<RANGE_REMAINING&&get>>"])
-    assert padded(encode, ROWS[1:])["labels"].tolist() == [[IGNORED, IGNORED, end], [*tools, end]]
-    assert packed(encode, ROWS[1:])["labels"].tolist() == [end, *tools, end]
+    for batch in (padded(encoded[1:], encode.tokenizer.pad_token_id), packed(encoded[1:])):
+        assert batch["labels"].tolist() == [end, *tools, end]
+        following = batch["input_ids"].flatten().roll(-1)[batch["kept"]]
+        assert following[1:3].tolist() == tools
+
+
+def drawn(encode, epoch, seed=0):
+    rows = Rows(ROWS * 40, encode, seed)
+    rows.set_epoch(epoch)
+    return [rows[i] for i in range(len(rows))]
+
+
+def test_noise_hangs_on_seed_and_epoch_alone(small):
+    encode = Encoder(small.tokenizer, 64, Noise(split_words=0.3, word_dropout=0.2))
+    assert drawn(encode, 1) == drawn(encode, 1)
+    assert drawn(encode, 1) != drawn(encode, 0)
+    assert drawn(encode, 1) != drawn(encode, 1, seed=1)
+
+
+def test_batches_hold_every_row_once_and_rows_of_like_length(encode):
+    rows = Rows(ROWS * 43, encode, 0)
+    orders = []
+    for epoch in (0, 0, 1):
+        rows.set_epoch(epoch)
+        orders.append(list(OfLikeLength(rows, 8)))
+        assert sorted(orders[-1]) == list(range(len(rows)))
+    assert orders[0] == orders[1] != orders[2]
+    lengths = [sum(map(len, rows[i])) for i in orders[0]]
+    whole = [set(lengths[start : start + 8]) for start in range(0, len(rows) - 8, 8)]
+    assert sum(len(batch) > 1 for batch in whole) <= 2, "only where one length gives way to the next"
+    assert [min(batch) for batch in whole] not in (sorted(map(min, whole)), sorted(map(min, whole), reverse=True))
 
 
 def test_a_tool_token_that_the_model_lacks_is_a_clear_stop(encode):
     with pytest.raises(BadTraining, match="<<SEAT_MASSAGE&&set>> is no tool token"):
-        list(batches.lengths([Conversation("massage", CALL, (("<<SEAT_MASSAGE&&set>>", ()),))], encode))
+        batches.check([Conversation("massage", CALL, (("<<SEAT_MASSAGE&&set>>", ()),))], encode)
 
 
 def test_a_completion_beyond_max_length_is_a_clear_stop(small):
     with pytest.raises(BadTraining, match="max_length"):
-        list(batches.lengths(ROWS[:1], Encoder(small.tokenizer, max_length=3)))
+        batches.check(ROWS[:1], Encoder(small.tokenizer, max_length=3))
 
 
 def test_what_is_copied_from_a_query_is_never_noise(small_copy):
@@ -108,6 +155,6 @@ def test_what_is_copied_from_a_query_is_never_noise(small_copy):
     encode = Encoder(tokenizer, 64, Noise(split_words=0.5, word_dropout=0.5))
     row = Conversation("open the window", CALL, (("<<RANGE_REMAINING&&get>>", (" window",)),))
     (window,) = tokenizer(" window", add_special_tokens=False)["input_ids"]
-    for _ in range(10):
-        prompt, completion = encode(row)
+    for seed in range(10):
+        prompt, completion = encode(row, random.Random(seed))
         assert window in prompt and window in completion

@@ -109,8 +109,13 @@ def pieces(tool: Tool, text: str) -> tuple[str, ...]:
 
 
 def encode_text(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Token ids of plain text: nothing in it is read as a special token."""
-    return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    """Token ids of plain text: nothing in it is read as a special token. The backend is asked itself, which takes a
+    quarter of the time that transformers does around it."""
+    backend = tokenizer.backend_tokenizer
+    backend.encode_special_tokens = True  # transformers sets it anew for each call of its own, and what follows
+    backend.no_truncation()
+    backend.no_padding()
+    return backend.encode(text, add_special_tokens=False).ids
 
 
 def encode_part(part: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from ..checkpoints import Checkpoint
 from ..conversations import Conversation, encode_completion
 from ..records import BadRecord, numbered
-from .batches import IGNORED, Encoder, padded
+from .batches import Encoder, padded
+from .logits import of_completions
 
 HELD_OUT = 10  # every tenth row is never replayed: the perplexity is measured on these
 
@@ -68,9 +69,10 @@ def perplexity(checkpoint: Checkpoint, general: list[Conversation], max_length: 
     rows = general[::HELD_OUT][:200]
     total = count = 0.0
     for start in range(0, len(rows), batch_size):
-        inputs = {name: value.to(device) for name, value in padded(encode, rows[start : start + batch_size]).items()}
+        batch = padded([encode.plain(row) for row in rows[start : start + batch_size]], encode.tokenizer.pad_token_id)
+        inputs = {name: value.to(device) for name, value in batch.items()}
         labels = inputs.pop("labels")
-        logits = model(**inputs, logits_to_keep=labels.shape[1] + 1, use_cache=False).logits[:, :-1].float()
-        total += cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum").item()
-        count += int(labels.ne(IGNORED).sum())
+        logits = of_completions(model, inputs).float()
+        total += cross_entropy(logits, labels, reduction="sum").item()
+        count += len(labels)
     return round(math.exp(total / count), 4)

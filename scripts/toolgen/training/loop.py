@@ -15,13 +15,13 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, TrainerState
-from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
 from ..conversations import Conversation
 from . import batches
-from .batches import IGNORED, BadTraining
+from .batches import BadTraining
+from .logits import of_completions
 from .muon import MuonWithAdamW
-from .resuming import Ahead, Saving, latest
+from .resuming import Saving, latest
 
 POINTS = 100  # readings of the loss in a run
 WHOLE = "whole"  # where in the work folder a model lies that was trained in shards
@@ -67,26 +67,20 @@ class Compute:
 class CompletionTrainer(Trainer):
     """The stock Trainer with a loss on completions, batches of like length, and Muon where it is asked for."""
 
-    def __init__(self, *args, settings: Settings, lengths: list[int], done: int, **kwargs):
-        """`lengths` of the rows in tokens; `done` steps were made by a run that this one goes on from."""
-        self.settings, self.lengths = settings, lengths
-        self.steps_per_epoch = math.ceil(len(lengths) / settings.batch_size)
-        self.epochs_done = done // self.steps_per_epoch
+    def __init__(self, *args, settings: Settings, **kwargs):
+        self.settings = settings
         self.tokens, self.since = 0, time.monotonic()
         super().__init__(*args, **kwargs)
-        self.model_accepts_loss_kwargs = False  # each batch is a mean; the Trainer's own count skips a first column
+        self.model_accepts_loss_kwargs = False  # each batch is a mean; the Trainer would count by labels of its own
         self.parts = self.args.world_size * self.args.gradient_accumulation_steps
         self.loss_is_scaled_for_ga = self.parts > 1
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        labels, kept = inputs.pop("labels"), inputs.pop("logits_to_keep", None)
-        last = labels.shape[-1] + 1
-        outputs = model(**inputs, logits_to_keep=last if kept is None else kept, use_cache=False)
-        logits = outputs.logits[:, :-1] if kept is None else outputs.logits
+        labels = inputs.pop("labels")
+        logits = of_completions(self.model, inputs, called=model)
         loss = cross_entropy(
-            logits.flatten(0, 1).float(),
-            labels.flatten(),
-            ignore_index=IGNORED,
+            logits.float(),
+            labels,
             label_smoothing=self.settings.label_smoothing,
             reduction="mean" if num_items_in_batch is None else "sum",
         )
@@ -94,21 +88,18 @@ class CompletionTrainer(Trainer):
             loss = loss * self.args.world_size / num_items_in_batch
         if not torch.isfinite(loss):
             raise BadTraining(f"the loss is {loss.item()} at step {self.state.global_step}: lower the learning_rate")
-        self.tokens += labels.ne(IGNORED).sum()
-        return (loss, outputs) if return_outputs else loss
+        self.tokens += labels.numel()
+        return (loss, {"logits": logits}) if return_outputs else loss
 
     def _get_num_items_in_batch(self, batch_samples, device):
         """The tokens that carry loss in all parts of one step, where it has parts: a mean of means is another mean."""
         if self.parts == 1 or not batch_samples:
             return None
-        count = sum(batch["labels"].ne(IGNORED).sum() for batch in batch_samples).to(device)
+        count = torch.tensor(sum(batch["labels"].numel() for batch in batch_samples), device=device)
         return self.accelerator.gather(count).sum()
 
     def _get_train_sampler(self, train_dataset=None):
-        generator = torch.Generator().manual_seed(self.settings.seed)
-        for _ in range(self.epochs_done):
-            get_length_grouped_indices(self.lengths, self.settings.batch_size, generator=generator)
-        return LengthGroupedSampler(self.settings.batch_size, lengths=self.lengths, generator=generator)
+        return batches.OfLikeLength(self.train_dataset, self.settings.batch_size)
 
     def create_optimizer(self, model=None):
         trained = [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
@@ -131,41 +122,20 @@ class CompletionTrainer(Trainer):
     def log(self, logs, start_time=None):
         """Adds the pace since the last reading, in tokens that carry loss, and the memory."""
         if "loss" in logs:
-            now, tokens = time.monotonic(), int(self.tokens) * self.args.world_size
+            now, tokens = time.monotonic(), self.tokens * self.args.world_size
             logs["tokens_per_second"] = round(tokens / max(now - self.since, 1e-9), 1)
             logs["memory_mb"] = memory_mb()
             self.tokens, self.since = 0, now
         super().log(logs, start_time)
 
-    # Saving and going on: see resuming.py for why the batch that waits is part of it.
-
     def _save_checkpoint(self, model, trial):
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
-            if self.state.global_step % self.steps_per_epoch:  # else no batch waits
-                state = {"batch": self.data_collator.last, "random": torch.get_rng_state()}
-                torch.save(state, self._waiting(folder))
         except (OSError, SafetensorError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+            folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             reason = str(error).strip().splitlines()[0]
             raise BadTraining(f"cannot write {folder} ({reason}): make room, and run it again") from None
         self.accelerator.wait_for_everyone()
-
-    def _waiting(self, checkpoint) -> Path:
-        return Path(checkpoint) / f"waiting-{self.args.process_index}.pt"
-
-    def _load_rng_state(self, checkpoint):
-        """The Trainer calls this when the first batches have been drawn, from a generator that is right by then."""
-        drawn = torch.get_rng_state()
-        super()._load_rng_state(checkpoint)
-        if self._waiting(checkpoint).exists():
-            torch.set_rng_state(drawn)
-
-    def resume(self, checkpoint: Path) -> None:
-        """Make the collator hand out the batch that was waiting when `checkpoint` was written."""
-        if self._waiting(checkpoint).exists():
-            state = torch.load(self._waiting(checkpoint), weights_only=True)
-            self.data_collator.waiting = state["batch"], state["random"]
 
 
 class Progress(TrainerCallback):
@@ -224,7 +194,7 @@ def train(
     set_seed(settings.seed)
     noise = batches.Noise(settings.split_words, settings.word_dropout)
     encode = batches.Encoder(tokenizer, settings.max_length, noise)
-    lengths = list(batches.lengths(conversations, encode))
+    batches.check(conversations, encode)
     of_epochs = math.ceil(math.ceil(len(conversations) / settings.batch_size) * settings.num_epochs)
     steps = max(of_epochs, settings.min_steps)
     losses: list[float] = []
@@ -267,18 +237,14 @@ def train(
     trainer = CompletionTrainer(
         model=model,
         args=arguments,
-        train_dataset=Rows(conversations),
-        data_collator=Ahead(partial(batches.packed if compute.packing else batches.padded, encode)),
+        train_dataset=batches.Rows(conversations, encode, settings.seed),
+        data_collator=partial(batches.packed if compute.packing else batches.padded, pad=tokenizer.pad_token_id),
         callbacks=[Progress(done, steps, both, arguments.process_index == 0), Saving(compute.save_minutes, work)],
         settings=settings,
-        lengths=lengths,
-        done=done,
     )
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not trainer.is_fsdp_enabled:
         raise BadTraining("train.accelerate_config asks for FSDP, which accelerate does on GPUs only: set it to null")
     trainer.remove_callback(PrinterCallback)
-    if checkpoint:
-        trainer.resume(checkpoint)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.is_fsdp_enabled:  # no process holds the whole model
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")  # the file may say in shards
@@ -287,14 +253,3 @@ def train(
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     tail = losses[-max(len(losses) // 10, 1) :]
     return {"examples": len(conversations), "steps": steps, "loss": round(sum(tail) / len(tail), 4)}
-
-
-class Rows(torch.utils.data.Dataset):
-    def __init__(self, conversations: list[Conversation]):
-        self.conversations = conversations
-
-    def __len__(self) -> int:
-        return len(self.conversations)
-
-    def __getitem__(self, index: int) -> Conversation:
-        return self.conversations[index]

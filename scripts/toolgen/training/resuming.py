@@ -1,8 +1,8 @@
 """What a killed training run needs to go on as if nothing had happened.
 
 A work folder holds the stock Trainer's checkpoints (weights, optimizer, schedule, generators, log) and a file `latest`
-that names the last one that is complete. The loader is one batch ahead of the model, and that batch was drawn from the
-generators before they were saved: it is saved too.
+that names the last one that is complete. Which rows a step sees, and with what noise, hangs on the seed and its number
+alone (batches.py).
 """
 
 import hashlib
@@ -37,22 +37,6 @@ def latest(work: Path) -> Path | None:
     """The last complete checkpoint of a work folder."""
     named = work / LATEST
     return work / named.read_text(encoding="utf-8") if named.is_file() else None
-
-
-class Ahead:
-    """A collator that knows which batch it was the last to make, and can be told what to hand out next."""
-
-    def __init__(self, collate):
-        self.collate, self.last, self.waiting = collate, None, None
-
-    def __call__(self, rows):
-        if self.waiting is None:
-            self.last = self.collate(rows)
-        else:
-            self.last, state = self.waiting
-            self.waiting = None
-            torch.set_rng_state(state)  # which the next batch is drawn from
-        return self.last
 
 
 class Saving(TrainerCallback):
