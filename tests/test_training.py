@@ -77,24 +77,28 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("save_after", [0.0, None], ids=["saved", "never saved"])
 @pytest.mark.parametrize(
-    ("optimizer", "compute", "kill_at"),
+    ("optimizer", "compute", "min_steps", "kill_at"),
     [
-        ("muon", loop.Compute(), 12),
-        ("muon", loop.Compute(), 13),  # saved at the end of an epoch, where no batch waits
-        ("adamw", loop.Compute(device_batch_size=2), 10),
-        ("adamw", loop.Compute(packing=True), 9),
+        ("muon", loop.Compute(), 0, 12),
+        ("muon", loop.Compute(), 0, 13),  # saved at the end of an epoch
+        ("muon", loop.Compute(), 40, 33),  # in an epoch that only min_steps asks for
+        ("adamw", loop.Compute(device_batch_size=2), 0, 10),
+        ("adamw", loop.Compute(packing=True), 0, 9),
     ],
 )
-def test_a_killed_run_ends_with_the_same_weights(small_copy, tmp_path, optimizer, compute, kill_at, save_after):
+def test_a_killed_run_ends_with_the_same_weights(
+    small_copy, tmp_path, optimizer, compute, min_steps, kill_at, save_after
+):
     settings = replace(
-        SETTINGS, num_epochs=5, batch_size=4, optimizer=optimizer, split_words=0.3, word_dropout=0.2, warmup_ratio=0.1
-    )
+        SETTINGS, num_epochs=5, min_steps=min_steps, batch_size=4, optimizer=optimizer, split_words=0.3,
+        word_dropout=0.2, warmup_ratio=0.1,
+    )  # fmt: skip
     compute = replace(compute, save_minutes=save_after)
 
     def run(work, die_at=None):
         checkpoint, points = small_copy(), []
         for layer in checkpoint.model.model.layers:
-            layer.self_attn.attention_dropout = 0.1  # drawn from the same generator as the noise
+            layer.self_attn.attention_dropout = 0.1  # drawn from torch's generator, which is saved
 
         def record(point):
             points.append((point["step"], point["loss"], point["learning_rate"]))
