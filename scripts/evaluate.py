@@ -10,8 +10,8 @@ writes  metrics/evaluate.json            every score with its number of rows and
 Slices: seen_phrasing (words of the training set, other values and places), heldout_phrasing (phrases never trained
 on), heldout_combination (a tool and a place never trained on together), spoken_dev and spoken_test (requests as
 people say them), spoken_noisy (both halves again, with slips), own_split (imported rows whose source held them out).
-Rows of which only the tools are known are scored by retrieval alone, trajectories turn by turn. About two minutes on
-two cores.
+Rows of which only the tools are known are scored by retrieval alone, trajectories turn by turn. About five minutes
+on two cores.
 """
 
 import csv
