@@ -137,16 +137,19 @@ def ours(checkpoint, rows, settings, compute) -> float:
 
 
 def shares(checkpoint, rows, settings, compute) -> tuple[Counter, dict[str, int]]:
-    """Where the time of our loop goes, in seconds by part; and its tokens: seen, real, of completions."""
+    """Where the time of our loop goes, in seconds by part, those before its first step apart; and its tokens: seen,
+    real, of completions."""
     spent, tokens = Counter(), Counter()
 
     def timed(owner, name, part):
         call = getattr(owner, name)
 
         def timing(*args, **kwargs):
-            started = time.perf_counter()
+            began = time.perf_counter()
+            if part == "model":
+                spent["start"] = spent["start"] or began - started
             result = call(*args, **kwargs)
-            spent[part] += time.perf_counter() - started
+            spent[part] += time.perf_counter() - began
             return result
 
         setattr(owner, name, timing)
@@ -169,7 +172,7 @@ def shares(checkpoint, rows, settings, compute) -> tuple[Counter, dict[str, int]
     originals = [(owner, name, timed(owner, name, part)) for owner, name, part in patched]
     started = time.perf_counter()
     ours(checkpoint, rows, settings, compute)
-    spent["all"] = time.perf_counter() - started
+    spent["steps"] = time.perf_counter() - started - spent["start"]
     for owner, name, call in originals:
         setattr(owner, name, call)
     batches.padded = plain
@@ -234,15 +237,15 @@ def default_model(examples: int) -> None:
     checkpoint = fresh()
     many = [agent(row, tools) for row in found[: 8 * examples]]  # rows of like length are found among 3,200
     spent, tokens = shares(checkpoint, many, settings, loop.Compute())
-    used = flops(checkpoint.model, tokens) / spent["all"]
+    used = flops(checkpoint.model, tokens) / spent["steps"]
     rate = matmul_rate()
     print(f"{used / 1e9:,.1f} of {rate / 1e9:,.1f} GFLOP/s in float32: {used / rate:.0%}")
-    rest = spent["all"] - sum(spent[part] for part in ("model", "optimizer", "logging", "clipping", "data"))
-    print(f"padding {1 - tokens['real'] / tokens['seen']:.1%} of the tokens; of the time: " + ", ".join(
-        f"{part} {seconds / spent['all']:.1%}"
-        for part, seconds in [*((part, spent[part]) for part in ("model", "optimizer", "clipping", "data", "logging")),
-                              ("the loop around them and its start", rest)]
-    ))  # fmt: skip
+    parts = ("model", "optimizer", "clipping", "data", "logging")
+    spent["the loop around them"] = spent["steps"] - sum(spent[part] for part in parts)
+    shown = ", ".join(f"{part} {spent[part] / spent['steps']:.1%}" for part in (*parts, "the loop around them"))
+    padding = 1 - tokens["real"] / tokens["seen"]
+    print(f"padding {padding:.1%} of the tokens; {spent['start']:.1f} s before the first step; "
+          f"of the time from there: {shown}")  # fmt: skip
 
 
 def large_model(config: LlamaConfig, examples: int) -> None:
