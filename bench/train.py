@@ -165,7 +165,7 @@ def shares(checkpoint, rows, settings, compute) -> tuple[Counter, dict[str, int]
     patched = [
         (loop.CompletionTrainer, "training_step", "model"), (loop.MuonWithAdamW, "step", "optimizer"),
         (loop.CompletionTrainer, "log", "logging"), (loop.CompletionTrainer, "_clip_grad_norm", "clipping"),
-        (batches, "padded", "data"), (batches.Rows, "set_epoch", "data"),
+        (batches, "padded", "data"),
     ]  # fmt: skip
     plain = batches.padded
     batches.padded = counting
