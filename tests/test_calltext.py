@@ -116,6 +116,13 @@ def test_blanks_around_tokens_do_not_matter(text):
     assert read(text, CATALOG) == temperature(1, value=21.0) + calls("getFloatProperty", "FUEL_LEVEL", [0])
 
 
+def test_what_is_said_twice_is_done_once():
+    assert read("<<WINDOW_POS&&set>> front left 10 <<WINDOW_POS&&set>> left 10", CATALOG) == windows(16, 256)
+    other = "<<WINDOW_POS&&set>> front left 10 <<WINDOW_POS&&set>> front left 0"
+    assert read(other, CATALOG) == windows(16) + windows(16, value=0)
+    assert len(read("<<note>> {} <<note>> {}", NOTES)) == 2
+
+
 @pytest.mark.parametrize(
     "text", ['<<note>> {"a":1} <<send>> {}', '<<note>>{"a":1}<<send>>{}', '<<note>> {"a" : 1}<<send>>\n{}']
 )

@@ -3,7 +3,7 @@
 A bound tool is written as its token, the place in words where there is a choice, and the value:
 `<<HVAC_TEMPERATURE_SET&&set>> front left 22.5`. Calls that cover a group of areas with one value are written once,
 with the group's word: `<<WINDOW_POS&&set>> all 10`. Any other tool is its token and compact JSON. No calls are the
-empty text.
+empty text. What is read or set twice with one value is done once.
 """
 
 import json
@@ -80,7 +80,7 @@ def read(text: str, catalog: Catalog) -> list[dict]:
         else:
             following = TOKEN.search(rest)
             end = following.start() if following else len(rest)
-            calls += _expanded(tool, rest[:end].split())
+            calls += [call for call in _expanded(tool, rest[:end].split()) if call not in calls]
             rest = rest[end:]
     return calls
 

@@ -87,27 +87,28 @@ class Decoder:
 
         Where `opening` holds token ids of tools for a row, its answer begins with one of them.
         """
-        written: list[list[int]] = [[] for _ in prompts]  # behind the calls that are whole
-        done, counts = [False] * len(prompts), [0] * len(prompts)
+        written: list[list[int]] = [[] for _ in prompts]
+        done, counts, told = [False] * len(prompts), [0] * len(prompts), [0] * len(prompts)
         going = set(range(len(prompts)))
         for step in self._steps(prompts, constrained=True, opening=opening):
             for row, index, state in step:
                 counts[row] += 1
                 over = index == self.grammar.end
                 if over or (written[row] and index in self.grammar.tools):
-                    yield Piece(row, self._said(written[row], done[row]), counts[row], over)
-                    written[row] = []
+                    calls = self._said(written[row]) if done[row] else []
+                    yield Piece(row, calls[told[row] :], counts[row], over)
+                    told[row] = len(calls)
                 if over:
                     going.remove(row)
                 else:
                     written[row].append(index)
                     done[row] = state.done
         for row in sorted(going):  # the limit has cut them
-            yield Piece(row, self._said(written[row], done[row]), counts[row], True)
+            calls = self._said(written[row]) if done[row] else []
+            yield Piece(row, calls[told[row] :], counts[row], True)
 
-    def _said(self, ids: list[int], done: bool) -> list[dict]:
-        """The calls of one tool; none where its text was cut."""
-        return (self.read(self._text(ids)) or []) if done else []
+    def _said(self, ids: list[int]) -> list[dict]:
+        return self.read(self._text(ids)) or []
 
     @torch.inference_mode()
     def parts(self, query: str) -> Iterator[tuple[str, str]]:

@@ -141,8 +141,10 @@ class Decoder:
         calls = []
         for tool, behind in pieces:
             text = self._tokenizer.decode(behind, skip_special_tokens=False)
-            arguments = [json.loads(text)] if "places" not in tool else _expanded(tool, text.split())
-            calls += [{"name": tool["name"], "arguments": {**tool["arguments"], **given}} for given in arguments]
+            bound = "places" in tool
+            arguments = _expanded(tool, text.split()) if bound else [json.loads(text)]
+            made = [{"name": tool["name"], "arguments": {**tool["arguments"], **given}} for given in arguments]
+            calls += [call for call in made if not bound or call not in calls]  # what is said twice is done once
         return calls
 
     def _llguidance(self) -> "LLTokenizer":
