@@ -42,7 +42,7 @@ def main() -> None:
 def from_the_bank(settings: params.Generate, tools: catalog.Catalog) -> None:
     bank = phrases.load(settings.offline.phrases, tools)
     share = settings.offline
-    mix = offline.Mix(no_call=share.no_call, joined=share.joined, noise=share.noise)
+    mix = offline.Mix(no_call=share.no_call, joined=share.joined, noise=share.noise, synonyms=share.synonyms)
     replies = offline.replies(bank, tools, settings.num_samples, settings.seed, mix)
 
     shapes: set[str] = set()

@@ -48,6 +48,14 @@ def test_orthogonalized_has_singular_values_near_one(shape):
     assert values.min() > 0.3 and values.max() < 1.3
 
 
+def test_muon_steps_every_neuron_as_far():
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.zeros(24, 16))
+    weight.grad = torch.randn(24, 16) * torch.logspace(-3, 0, 24)[:, None]
+    MuonWithAdamW([weight], [], 0.01, 0.1, 0.0).step()
+    assert torch.allclose(weight.square().mean(1).sqrt(), torch.tensor(0.2 * 0.01), rtol=1e-4)
+
+
 def test_muons_adamw_half_is_torchs_adamw():
     torch.manual_seed(0)
     ours, theirs = (torch.nn.Parameter(torch.ones(5)) for _ in range(2))

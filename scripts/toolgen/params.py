@@ -34,6 +34,7 @@ class Offline(Section):
     no_call: Share
     joined: Share
     noise: Share
+    synonyms: Share
 
 
 class Mix(Section):

@@ -13,7 +13,7 @@ import yaml
 
 from ..catalog import Catalog, Property
 from ..records import BadRecord
-from . import slips
+from . import slips, synonyms
 from .lines import Node, compose
 from .together import Together, sentences
 
@@ -61,6 +61,7 @@ class Bank:
     nocall: dict[str, list[str]]
     words: dict[str, list[str]]
     together: tuple[Together, ...] = ()
+    synonyms: dict[str, list[str]] = field(default_factory=dict)
     sha: str = ""
     by_tool: dict[str, dict[object, list[Phrase]]] = field(default_factory=dict)
 
@@ -78,7 +79,8 @@ def load(folder: str | Path, catalog: Catalog) -> Bank:
     manners, nocall = trees.pop("manners"), trees.pop("nocall")
     places = {name: _places(entry) for name, entry in trees.pop("places").sections(PLACES).items()}
     frames = trees.pop("frames", None)
-    together = trees.pop("together", None)
+    together = [trees.pop(name) for name in list(trees) if name.startswith("together")]
+    alike = trees.pop("synonyms", None)
     phrases = _united(phrase for tree in trees.values() for phrase in _entries(tree, catalog))
     if frames is not None:
         phrases += tuple(_framed(frames, phrases, catalog))
@@ -98,7 +100,8 @@ def load(folder: str | Path, catalog: Catalog) -> Bank:
         slips=slips.read(spoken),
         nocall={reason: node.strings() for reason, node in reasons.items()},
         words=words,
-        together=tuple(sentences(together, catalog)) if together is not None else (),
+        together=tuple(sentence for tree in together for sentence in sentences(tree, catalog)),
+        synonyms=synonyms.read(alike) if alike is not None else {},
         sha=hashlib.sha1(b"".join(path.read_bytes() for path in files)).hexdigest(),
         by_tool=by_tool,
     )

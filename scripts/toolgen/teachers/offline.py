@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .. import calltext
 from ..bank.phrases import IMPOSSIBLE, NEGATED, SAID, Bank, Phrase
+from ..bank.synonyms import swapped
 from ..bank.together import SAID as SAID_IN_TURN
 from ..catalog import Area, Catalog, Property
 from ..records import dumps
@@ -29,11 +30,13 @@ IN_THE_PLURAL = {"is": "are", "was": "were", "has": "have", "does": "do", "what'
 
 @dataclass(frozen=True)
 class Mix:
-    """Shares of the rows: `no_call` ask for nothing, `joined` for two to four things, `noise` as misheard."""
+    """Shares of the rows: `no_call` ask for nothing, `joined` for two to four things, `noise` as misheard; and the share
+    of the words with `synonyms` that one of them replaces."""
 
     no_call: float
     joined: float
     noise: float
+    synonyms: float = 0.0
 
 
 @dataclass
@@ -85,11 +88,12 @@ class _Speaker:
         if kind < mix.no_call:
             said = self.refused(rng)
         elif kind < mix.no_call + mix.joined:
-            said = self.together(rng) if self.bank.together and rng.random() < 0.25 else self.joined(rng)
+            said = self.together(rng) if self.bank.together and rng.random() < 0.35 else self.joined(rng)
         else:
             said = self.filled(self.phrase(rng), rng)
         if rng.random() < 0.15:
             said.text = self.aside(said.text, rng)
+        said.text = swapped(said.text, self.bank.synonyms, mix.synonyms, rng)
         said.text = self.mannered(said.text, rng)
         if rng.random() < mix.noise:
             said.text = as_heard.noisy(said.text, self.bank.slips, rng)

@@ -1,9 +1,10 @@
 """Muon for the hidden matrices, AdamW for everything else, behind one optimizer's face.
 
 Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) replaces a matrix's momentum by the nearest
-orthogonal matrix, found by Newton-Schulz iterations. torch.optim.Muon iterates in bfloat16, matrix by matrix, which
-on a processor without bfloat16 units costs more than the model itself; here matrices of one shape are iterated
-together, in float32 on a CPU and in bfloat16 on a GPU.
+orthogonal matrix, found by Newton-Schulz iterations; NorMuon (Li et al. 2025, https://arxiv.org/abs/2510.05491), which
+this is, then evens out how far the rows, a neuron each, are stepped. torch.optim.Muon iterates in bfloat16, matrix by
+matrix, which on a processor without bfloat16 units costs more than the model itself; here matrices of one shape are
+iterated together, in float32 on a CPU and in bfloat16 on a GPU.
 """
 
 import torch
@@ -15,18 +16,19 @@ ITERATIONS = 5
 class MuonWithAdamW(torch.optim.Optimizer):
     """`matrices` [m, n] are stepped by Muon, `others` of any shape by AdamW, each group at its own learning rate.
 
-    Muon's step is scaled by 0.2 sqrt(max(m, n)), so that its size is that of AdamW's (Liu et al. 2025,
-    https://arxiv.org/abs/2502.16982) and one learning rate fits all shapes.
+    Muon's step has a root mean square of 0.2, which is about AdamW's (Liu et al. 2025,
+    https://arxiv.org/abs/2502.16982), so one learning rate fits all shapes.
     """
 
     def __init__(
         self, matrices: list, others: list, learning_rate: float, other_learning_rate: float, weight_decay: float,
-        momentum: float = 0.95,
+        momentum: float = 0.95, row_momentum: float = 0.95,
     ):  # fmt: skip
         adamw = {"betas": (0.9, 0.95), "eps": 1e-8}
+        muon = {"momentum": momentum, "row_momentum": row_momentum}
         super().__init__(
             [
-                {"params": matrices, "lr": learning_rate, "weight_decay": weight_decay, "momentum": momentum},
+                {"params": matrices, "lr": learning_rate, "weight_decay": weight_decay, **muon},
                 {"params": others, "lr": other_learning_rate, "weight_decay": 0.0, **adamw},
             ],
             {},
@@ -41,10 +43,10 @@ class MuonWithAdamW(torch.optim.Optimizer):
                 shapes.setdefault(tuple(weight.shape), []).append(weight)
         for shape, weights in shapes.items():
             updates = orthogonalized(torch.stack([self._momentum(weight, matrices["momentum"]) for weight in weights]))
-            scale = 0.2 * max(shape) ** 0.5
             for weight, update in zip(weights, updates, strict=True):
+                evened = self._evened(weight, update, matrices["row_momentum"])
                 weight.mul_(1 - matrices["lr"] * matrices["weight_decay"])
-                weight.add_(update, alpha=-matrices["lr"] * scale)
+                weight.add_(evened, alpha=-matrices["lr"] * 0.2 * weight.numel() ** 0.5)
         for weight in others["params"]:
             if weight.grad is not None:
                 self._adamw(weight, others)
@@ -56,6 +58,14 @@ class MuonWithAdamW(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(weight)
         state["momentum"].lerp_(weight.grad, 1 - momentum)
         return weight.grad.lerp(state["momentum"], momentum)
+
+    def _evened(self, weight: torch.nn.Parameter, update: torch.Tensor, momentum: float) -> torch.Tensor:
+        """`update` of norm 1, each row divided by the running root mean square of its entries."""
+        state = self.state[weight]
+        squares = update.square().mean(1, keepdim=True)
+        state["rows"] = squares if "rows" not in state else state["rows"].lerp(squares, 1 - momentum)
+        evened = update / (state["rows"].sqrt() + 1e-8)
+        return evened / (evened.norm() + 1e-8)
 
     def _adamw(self, weight: torch.nn.Parameter, group: dict) -> None:
         state = self.state[weight]
