@@ -21,7 +21,6 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
@@ -33,7 +32,7 @@ from toolgen import catalog, checkpoints, params, records  # noqa: E402
 from toolgen.conversations import agent, memorization, retrieval  # noqa: E402
 from toolgen.numbers import normalise  # noqa: E402
 from toolgen.training import batches, loop  # noqa: E402
-from toolgen.training.logits import of_completions  # noqa: E402
+from toolgen.training.logits import mean_loss  # noqa: E402
 
 EXAMPLES, HELD_OUT, SEED_LENGTH = 1024, 256, 512
 LLAMA_1B = LlamaConfig(
@@ -59,22 +58,6 @@ class Clock(TrainerCallback):
 
 def completions(rows, encode) -> int:
     return sum(len(encode.plain(row)[1]) for row in rows)
-
-
-def held_out_loss(model, encode, rows) -> float:
-    """The mean loss of the completions' tokens."""
-    model.eval()
-    total = count = 0.0
-    with torch.no_grad():
-        for start in range(0, len(rows), 64):
-            encoded = [encode.plain(row) for row in rows[start : start + 64]]
-            batch = batches.padded(encoded, encode.tokenizer.pad_token_id)
-            inputs = {name: value.to(model.device) for name, value in batch.items()}
-            labels = inputs.pop("labels")
-            logits = of_completions(model, inputs).float()
-            total += cross_entropy(logits, labels, reduction="sum").item()
-            count += len(labels)
-    return total / count
 
 
 def seed_recipe(checkpoint, rows, encode) -> float:
@@ -231,7 +214,7 @@ def default_model(examples: int) -> None:
         checkpoint = fresh()
         pace = recipe(checkpoint)
         figures[name] = pace
-        loss = held_out_loss(checkpoint.model, encode, held_out)
+        loss = mean_loss(checkpoint.model, encode, held_out, 64)
         print(f"{name:14} {pace:10,.0f} tokens of completions per second   held-out loss {loss:.3f}   "
               f"ours is {figures['ours'] / pace:.1f} times as fast", flush=True)  # fmt: skip
     checkpoint = fresh()

@@ -30,8 +30,8 @@ IN_THE_PLURAL = {"is": "are", "was": "were", "has": "have", "does": "do", "what'
 
 @dataclass(frozen=True)
 class Mix:
-    """Shares of the rows: `no_call` ask for nothing, `joined` for two to four things, `noise` as misheard; and the share
-    of the words with `synonyms` that one of them replaces."""
+    """Shares of the rows: `no_call` ask for nothing, `joined` for two to four things, `noise` as misheard; and of the
+    words that have `synonyms`, the share that one of them replaces."""
 
     no_call: float
     joined: float

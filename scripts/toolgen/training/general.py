@@ -8,15 +8,13 @@ import math
 import random
 from pathlib import Path
 
-import torch
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase
 
 from ..checkpoints import Checkpoint
 from ..conversations import Conversation, encode_completion
 from ..records import BadRecord, numbered
-from .batches import Encoder, padded
-from .logits import of_completions
+from .batches import Encoder
+from .logits import mean_loss
 
 HELD_OUT = 10  # every tenth row is never replayed: the perplexity is measured on these
 
@@ -61,18 +59,7 @@ def replayed(rows: list[Conversation], general: list[Conversation], share: float
     return rows + [rng.choice(pool) for _ in range(round(len(rows) * share / (1 - share)))]
 
 
-@torch.no_grad()
 def perplexity(checkpoint: Checkpoint, general: list[Conversation], max_length: int, batch_size: int = 8) -> float:
     """exp of the mean negative log-likelihood of the held-out answers' tokens, over at most 200 rows."""
-    model, encode = checkpoint.model.eval(), Encoder(checkpoint.tokenizer, max_length)
-    device = model.get_input_embeddings().weight.device
-    rows = general[::HELD_OUT][:200]
-    total = count = 0.0
-    for start in range(0, len(rows), batch_size):
-        batch = padded([encode.plain(row) for row in rows[start : start + batch_size]], encode.tokenizer.pad_token_id)
-        inputs = {name: value.to(device) for name, value in batch.items()}
-        labels = inputs.pop("labels")
-        logits = of_completions(model, inputs).float()
-        total += cross_entropy(logits, labels, reduction="sum").item()
-        count += len(labels)
-    return round(math.exp(total / count), 4)
+    encode = Encoder(checkpoint.tokenizer, max_length)
+    return round(math.exp(mean_loss(checkpoint.model, encode, general[::HELD_OUT][:200], batch_size)), 4)

@@ -2,7 +2,11 @@
 and of a batch of short requests four positions in five are prompt."""
 
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
+
+from ..conversations import Conversation
+from .batches import Encoder, padded
 
 
 def of_completions(
@@ -18,3 +22,17 @@ def of_completions(
         return (called or model)(**inputs, use_cache=False).logits
     finally:
         hook.remove()
+
+
+@torch.no_grad()
+def mean_loss(model: PreTrainedModel, encode: Encoder, rows: list[Conversation], batch_size: int) -> float:
+    """The mean loss of the completions' tokens, in nats, without noise. Leaves `model` in evaluation mode."""
+    model.eval()
+    total = count = 0.0
+    for start in range(0, len(rows), batch_size):
+        batch = padded([encode.plain(row) for row in rows[start : start + batch_size]], encode.tokenizer.pad_token_id)
+        inputs = {name: value.to(model.get_input_embeddings().weight.device) for name, value in batch.items()}
+        labels = inputs.pop("labels")
+        total += cross_entropy(of_completions(model, inputs).float(), labels, reduction="sum").item()
+        count += len(labels)
+    return total / count

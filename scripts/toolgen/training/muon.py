@@ -41,7 +41,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         for weight in matrices["params"]:
             if weight.grad is not None:
                 shapes.setdefault(tuple(weight.shape), []).append(weight)
-        for shape, weights in shapes.items():
+        for weights in shapes.values():
             updates = orthogonalized(torch.stack([self._momentum(weight, matrices["momentum"]) for weight in weights]))
             for weight, update in zip(weights, updates, strict=True):
                 evened = self._evened(weight, update, matrices["row_momentum"])
