@@ -9,7 +9,7 @@ import re
 from ..records import BadRecord
 from .lines import Node
 
-WORD = re.compile(r"(?<![\w{@'-])(?:(an?) )?([a-z]+(?:'s)?)(?![\w}'-])")
+WORD = re.compile(r"(?<![\w'-])(?:(an?) )?([a-z]+(?:'s)?)(?![\w'-])")
 VOWEL = re.compile(r"(?!uni|use|usu|one|eu)[aeiou]|hour|honest")
 
 Synonyms = dict[str, list[str]]  # a word -> the others of its group
