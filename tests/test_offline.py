@@ -167,3 +167,11 @@ def test_a_mix_of_one_kind_is_of_that_kind():
     joined = [json.loads(reply["text"]) for reply in replies(100, mix=offline.Mix(0.0, 1.0, 0.0))]
     together = {sentence.id for sentence in BANK.together}
     assert sum(len(row["phrases"]) > 1 or row["phrases"][0] in together for row in joined) > 80
+
+
+def test_the_bank_swaps_no_word_that_names_a_thing_a_place_or_a_number():
+    assert len(BANK.synonyms) > 1000
+    assert not {form for phrase in BANK.phrases for noun in phrase.nouns for form in noun} & set(BANK.synonyms)
+    assert not set(BANK.manners["imperative_verbs"]) & set(BANK.synonyms)
+    assert not {"behind", "front", "rear", "left", "right", "middle", "passenger", "driver", "all"} & set(BANK.synonyms)
+    assert not [word for word in BANK.synonyms if any(letter.isdigit() for letter in normalise(word))]

@@ -95,20 +95,20 @@ class Decoder:
                 counts[row] += 1
                 over = index == self.grammar.end
                 if over or (written[row] and index in self.grammar.tools):
-                    calls = self._said(written[row]) if done[row] else []
-                    yield Piece(row, calls[told[row] :], counts[row], over)
-                    told[row] = len(calls)
+                    calls = self._said(written[row], done[row], told[row])
+                    yield Piece(row, calls, counts[row], over)
+                    told[row] += len(calls)
                 if over:
                     going.remove(row)
                 else:
                     written[row].append(index)
                     done[row] = state.done
         for row in sorted(going):  # the limit has cut them
-            calls = self._said(written[row]) if done[row] else []
-            yield Piece(row, calls[told[row] :], counts[row], True)
+            yield Piece(row, self._said(written[row], done[row], told[row]), counts[row], True)
 
-    def _said(self, ids: list[int]) -> list[dict]:
-        return self.read(self._text(ids)) or []
+    def _said(self, ids: list[int], done: bool, told: int) -> list[dict]:
+        """The calls behind the first `told`; none where the text was cut."""
+        return (self.read(self._text(ids)) or [])[told:] if done else []
 
     @torch.inference_mode()
     def parts(self, query: str) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ def read(groups: Node) -> Synonyms:
         if len(words) < 2:
             raise BadRecord(f"{group.where}: a group is two words or more")
         for text, line in lines:
-            if text in found or words.count(text) > 1:
+            if text in found:
                 raise BadRecord(f"{line}: {text!r} stands twice")
             found[text] = [word for word in words if word != text]
     return found
