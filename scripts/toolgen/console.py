@@ -23,6 +23,9 @@ def run(main: Callable[[], None], docstring: str, mistakes: tuple[type[Exception
 def finish(main: Callable[[], None], mistakes: tuple[type[Exception], ...] = ()) -> None:
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads the output, `head` or a pager, has had enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is lost without a complaint
     except (Mistake, *mistakes) as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
