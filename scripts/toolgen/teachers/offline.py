@@ -8,11 +8,13 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .. import calltext
 from ..bank.phrases import IMPOSSIBLE, NEGATED, SAID, Bank, Phrase
 from ..bank.synonyms import swapped
 from ..bank.together import SAID as SAID_IN_TURN
+from ..bank.together import Together
 from ..catalog import Area, Catalog, Property
 from ..records import dumps
 from . import noise as as_heard
@@ -70,6 +72,8 @@ class _Speaker:
         self.bank, self.catalog = bank, catalog
         self.tools = [(tool, list(values.values())) for tool, values in sorted(bank.by_tool.items())]
         self.tool_weights = [_weight(values) for _, values in self.tools]
+        self.figures = [phrase for phrase in bank.phrases if self._of_places(phrase)]
+        self.together_weights = list(accumulate(_hardness(sentence) for sentence in bank.together))
         self.nocall = [(reason, texts) for reason, texts in sorted(bank.nocall.items())]
         self.nocall_weights = [len(texts) ** 0.5 for _, texts in self.nocall]
         self.verbs = set(bank.manners["imperative_verbs"])
@@ -91,7 +95,7 @@ class _Speaker:
             said = self.together(rng) if self.bank.together and rng.random() < 0.35 else self.joined(rng)
         else:
             said = self.filled(self.phrase(rng), rng)
-        if rng.random() < 0.15:
+        if rng.random() < 0.08:
             said.text = self.aside(said.text, rng)
         said.text = swapped(said.text, self.bank.synonyms, mix.synonyms, rng)
         said.text = self.mannered(said.text, rng)
@@ -105,6 +109,15 @@ class _Speaker:
         """A phrase of a tool, then of one of its values: rare tools and rare values are not drowned."""
         _, values = rng.choices(self.tools, self.tool_weights)[0]
         return rng.choice(rng.choices(values, [len(phrases) ** 0.5 for phrases in values])[0])
+
+    def brief(self, rng: random.Random) -> Phrase:
+        """The shorter of two phrases: who asks for several things says each in fewer words."""
+        return min(self.phrase(rng), self.phrase(rng), key=lambda phrase: len(phrase.text.split()))
+
+    def _of_places(self, phrase: Phrase) -> bool:
+        """Whether it says a figure that each of several places can have of its own."""
+        own = "/" in phrase.entry  # the sunroof's words fit no other window
+        return phrase.slot is not None and "{value}" in phrase.text and len(self.item(phrase).areas) >= 4 and not own
 
     def refused(self, rng: random.Random) -> Said:
         """A request that has no call: said so in the bank, or a value that is out of range."""
@@ -126,7 +139,7 @@ class _Speaker:
 
     def together(self, rng: random.Random) -> Said:
         """A sentence of the bank that asks for several things as people say them."""
-        sentence = rng.choice(self.bank.together)
+        sentence = rng.choices(self.bank.together, cum_weights=self.together_weights)[0]
         text, calls, taken = sentence.text, [], set()  # no part is drawn where another has set the same
         for number, part in enumerate(sentence.parts, 1):
             item, place, value = part.item, part.place, part.value
@@ -153,10 +166,11 @@ class _Speaker:
 
     def joined(self, rng: random.Random) -> Said:
         """Two to four requests in one sentence, sometimes with a shared verb, sometimes with an impossible part."""
-        first = self.phrase(rng)
+        in_turn = rng.random() < 0.2
+        first = rng.choice(self.figures) if in_turn else self.brief(rng)
         said = self.filled(first, rng)
         used = {first.tool.partition("&&")[0]}
-        if rng.random() < 0.4 and (shared := self.shared(first, rng)) is not None:
+        if (in_turn or rng.random() < 0.4) and (shared := self.shared(first, rng)) is not None:
             said, more = shared
             used |= more
         wanted = rng.choices((2, 3, 4), (82, 15, 3))[0] - (len(said.phrases) - 1)
@@ -165,7 +179,7 @@ class _Speaker:
                 reason = rng.choice(IMPOSSIBLE)
                 more = self.impossible(reason, self.bank.nocall[reason], rng)
             else:
-                phrase = self.phrase(rng)
+                phrase = self.brief(rng)
                 if phrase.tool.partition("&&")[0] in used:
                     continue
                 used.add(phrase.tool.partition("&&")[0])
@@ -182,7 +196,7 @@ class _Speaker:
     def shared(self, first: Phrase, rng: random.Random) -> tuple[Said, set[str]] | None:
         """`turn on the AC and the fog lights`: a second phrase with the same verb, which is said once."""
         before, slot, after = first.text.partition("{thing}")
-        if not slot:
+        if not slot or "{value}" in before or ("{value}" in after and not before):
             return self.repeated(first, rng)
         if before:
             family = [phrase for phrase in self.beginnings.get(before, ()) if phrase is not first]
@@ -213,18 +227,31 @@ class _Speaker:
 
     def repeated(self, phrase: Phrase, rng: random.Random) -> tuple[Said, set[str]] | None:
         """`make it 21 for me and 23 for the passenger`: what is said once holds for two places with a value each."""
-        item = self.item(phrase)
-        if phrase.slot not in ("here", "who") or "{value}" not in phrase.text or len(item.areas) < 4:
+        if not self._of_places(phrase):
             return None
+        item = self.item(phrase)
         places = self.two_places(item, rng)
-        rest = "{value} {here}" if phrase.slot == "here" else "{value} for {who}"
+        slot = f"{{{phrase.slot}}}"
+        after = phrase.text.partition(slot)[2]
+        if "{value}" in after:  # `seat my wife at 3 and the driver at 5`
+            rest = slot + after
+        elif phrase.slot in ("here", "who"):
+            rest = "{value} {here}" if phrase.slot == "here" else "{value} for {who}"
+        elif phrase.value == NEGATED:  # `minus 3 on my seat and 5 on the passenger's` would not say which 5
+            return None
+        else:  # `put 3 on my fan and 5 on the passenger's`
+            rest = phrase.text[phrase.text.index("{value}") :]
+        bare = phrase.slot == "thing" and rng.random() < 0.7
         one = self.filled(phrase, rng, place=places[0])
-        two = self.filled(phrase, rng, place=places[1], text=rest)
+        two = self.filled(phrase, rng, place=places[1], text=rest, bare=bare)
         text = one.text + rng.choice((" and ", " and ", ", ", ", and ")) + two.text
         return Said(text, one.calls + two.calls, one.phrases), {item.name}
 
     def two_places(self, item: Property, rng: random.Random) -> tuple[str, str]:
         single = [area.name for area in item.areas if area.name in self.bank.places]
+        front = "front left", "front right"  # whom most people mean by two
+        if set(front) <= set(single) and rng.random() < 0.4:
+            return front
         first, second = rng.sample(single, 2)
         return first, second
 
@@ -335,6 +362,11 @@ class _Speaker:
             return f"{rng.choice(self.bank.manners['openings_imperative'])} {text}"
         opening = rng.choice(self.bank.manners["openings"])
         return f"{opening}{'' if opening.endswith(',') or rng.random() < 0.5 else ','} {text}"
+
+
+def _hardness(sentence: Together) -> int:
+    """A weight: which of several figures belongs to whom is the hardest to learn of what one sentence says."""
+    return 4 if sum(part.value == SAID_IN_TURN for part in sentence.parts) > 1 else 1
 
 
 def _spots(item: Property, place: str) -> set[tuple[str, int]]:
