@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job would hand its children an ignored one
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("generate", "refine", "prepare", "tool_memorization", "retrieval_training", "agent_tuning", "evaluate",
