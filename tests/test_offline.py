@@ -175,3 +175,14 @@ def test_the_bank_swaps_no_word_that_names_a_thing_a_place_or_a_number():
     assert not set(BANK.manners["imperative_verbs"]) & set(BANK.synonyms)
     assert not {"behind", "front", "rear", "left", "right", "middle", "passenger", "driver", "all"} & set(BANK.synonyms)
     assert not [word for word in BANK.synonyms if any(letter.isdigit() for letter in normalise(word))]
+
+
+def test_two_places_are_each_given_a_figure_that_is_said():
+    speaker, rng = offline._Speaker(BANK, CATALOG), random.Random(0)
+    pairs = [pair for phrase in rng.sample(speaker.figures, 500) if (pair := speaker.repeated(phrase, rng))]
+    assert len(pairs) > 400
+    for said, _ in pairs:
+        figures = {float(figure) for figure in re.findall(r"\d+(?:\.\d+)?", normalise(said.text))}
+        arguments = [call["arguments"] for call in said.calls]
+        assert len({each["areaId"] for each in arguments}) == 2
+        assert {abs(each["value"]) for each in arguments} <= figures, said.text
