@@ -186,3 +186,9 @@ def test_two_places_are_each_given_a_figure_that_is_said():
         arguments = [call["arguments"] for call in said.calls]
         assert len({each["areaId"] for each in arguments}) == 2
         assert {abs(each["value"]) for each in arguments} <= figures, said.text
+
+
+def test_a_bank_without_figures_joins_all_the_same():
+    speaker, rng = offline._Speaker(BANK, CATALOG), random.Random(0)
+    speaker.figures = []
+    assert all(speaker.joined(rng).text for _ in range(50))

@@ -116,8 +116,9 @@ class _Speaker:
 
     def _of_places(self, phrase: Phrase) -> bool:
         """Whether it says a figure that each of several places can have of its own."""
-        own = "/" in phrase.entry  # the sunroof's words fit no other window
-        return phrase.slot is not None and "{value}" in phrase.text and len(self.item(phrase).areas) >= 4 and not own
+        if phrase.slot is None or "{value}" not in phrase.text or "/" in phrase.entry:  # the sunroof's own words
+            return False
+        return len(self.item(phrase).areas) >= 4
 
     def refused(self, rng: random.Random) -> Said:
         """A request that has no call: said so in the bank, or a value that is out of range."""
@@ -166,7 +167,7 @@ class _Speaker:
 
     def joined(self, rng: random.Random) -> Said:
         """Two to four requests in one sentence, sometimes with a shared verb, sometimes with an impossible part."""
-        in_turn = rng.random() < 0.2
+        in_turn = rng.random() < 0.2 and bool(self.figures)
         first = rng.choice(self.figures) if in_turn else self.brief(rng)
         said = self.filled(first, rng)
         used = {first.tool.partition("&&")[0]}
